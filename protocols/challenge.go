@@ -1,0 +1,154 @@
+package protocols
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+)
+
+// AuthenticationMethod is how a protection space is to be entered (Apple's
+// NSURLAuthenticationMethod constants).
+type AuthenticationMethod uint8
+
+const (
+	// MethodDefault is the scheme's own: Basic for HTTP, USER and PASS for FTP.
+	MethodDefault AuthenticationMethod = iota
+	// MethodHTTPBasic is RFC 7617.
+	MethodHTTPBasic
+	// MethodHTTPDigest is RFC 7616.
+	MethodHTTPDigest
+	// MethodHTTPBearer is RFC 6750.
+	MethodHTTPBearer
+	// MethodHTMLForm is a login form; never asked by a session itself.
+	MethodHTMLForm
+	// MethodNTLM authenticates one connection by NTLM.
+	MethodNTLM
+	// MethodNegotiate authenticates one connection by SPNEGO (RFC 4559).
+	MethodNegotiate
+	// MethodClientCertificate is a certificate in the TLS handshake.
+	MethodClientCertificate
+	// MethodServerTrust asks whether the peer's chain is to be trusted.
+	MethodServerTrust
+)
+
+var methodNames = [...]string{
+	"Default", "HTTPBasic", "HTTPDigest", "HTTPBearer", "HTMLForm", "NTLM", "Negotiate", "ClientCertificate", "ServerTrust",
+}
+
+// String is the last part of Apple's constant: "HTTPBasic", "ServerTrust".
+func (m AuthenticationMethod) String() string {
+	if int(m) < len(methodNames) {
+		return methodNames[m]
+	}
+
+	return fmt.Sprintf("AuthenticationMethod(%d)", uint8(m))
+}
+
+// ProtectionSpace is where a credential is good (Apple's URLProtectionSpace, RFC
+// 9110 §11.5). It is comparable, and a key of credential storage.
+type ProtectionSpace struct {
+	// Host is in lower case, without brackets.
+	Host string
+	// Port is the port number.
+	Port int
+	// Protocol is the URL scheme, in lower case.
+	Protocol string
+	// Realm is the realm that the peer named; "" none.
+	Realm string
+	// Method is the authentication method.
+	Method AuthenticationMethod
+	// ProxyType is "" for an origin; for a proxy "http", "https", "ftp" or "socks".
+	ProxyType string
+}
+
+// ReceivesCredentialSecurely tells whether a credential sent there cannot be
+// read on the way (Apple's receivesCredentialSecurely).
+func (s ProtectionSpace) ReceivesCredentialSecurely() bool {
+	switch s.Method {
+	case MethodHTTPDigest, MethodNTLM, MethodNegotiate, MethodClientCertificate, MethodServerTrust:
+		return true
+	default:
+		return s.Protocol == "https" || s.Protocol == "wss" || s.Protocol == "ftps" || s.ProxyType == "https"
+	}
+}
+
+// Challenge is a question for a credential (Apple's
+// URLAuthenticationChallenge).
+type Challenge struct {
+	// Space is the protection space.
+	Space ProtectionSpace
+	// Parameters are the challenge's own, by lower-case name (RFC 9110 §11.3).
+	Parameters map[string]string
+	// ProposedCredential is what the session would use, or what was just
+	// refused; nil: none.
+	ProposedCredential *Credential
+	// PreviousFailureCount is how often this load was refused already.
+	PreviousFailureCount int
+	// FailureResponse is the response that asked; its Body is closed.
+	FailureResponse *Response
+	// Err is the connection-level failure that asked; nil: none.
+	Err error
+	// TLS is the state of the handshake, for a server-trust question.
+	TLS *tls.ConnectionState
+	// DistinguishedNames are the certification authorities that a
+	// client-certificate question names (DER, RFC 8446 §4.2.4).
+	DistinguishedNames [][]byte
+}
+
+// Persistence says how long a credential is kept (Apple's
+// URLCredential.Persistence). The zero value keeps it for one challenge only.
+type Persistence uint8
+
+const (
+	// PersistenceNone: for this challenge only.
+	PersistenceNone Persistence = iota
+	// PersistenceForSession: in the session's store, while it lives.
+	PersistenceForSession
+	// PersistencePermanent: in the store's permanent form, where it has one.
+	PersistencePermanent
+)
+
+// Raw is Apple's number for the persistence.
+func (p Persistence) Raw() int { return int(p) }
+
+// Credential is a user and password, a token, or a certificate (Apple's
+// URLCredential). It prints, formats and logs without its secrets.
+type Credential struct {
+	// User and Password are for the password methods.
+	User, Password string
+	// Token is for MethodHTTPBearer.
+	Token string
+	// Certificate is for MethodClientCertificate.
+	Certificate *tls.Certificate
+	// Persistence says how long a store may keep it.
+	Persistence Persistence
+}
+
+// String names the user and hides the rest.
+func (c Credential) String() string { return fmt.Sprintf("credential of %q", c.User) }
+
+// Format hides the secrets from every verb.
+func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// LogValue hides the secrets from slog.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Disposition is the answer to a challenge, beside the credential (Apple's
+// URLSession.AuthChallengeDisposition). The zero value is what happens when
+// nobody answers.
+type Disposition uint8
+
+const (
+	// PerformDefaultHandling goes on as if nobody had been asked: with a stored
+	// credential, else the challenge's own response becomes the result.
+	PerformDefaultHandling Disposition = iota
+	// UseCredential goes on with the credential; nil: without one.
+	UseCredential
+	// CancelAuthenticationChallenge ends the load with Cancelled.
+	CancelAuthenticationChallenge
+	// RejectProtectionSpace passes to the next method that the peer offered.
+	RejectProtectionSpace
+)
+
+// Raw is Apple's number for the disposition.
+func (d Disposition) Raw() int { return rawNumber(d, []int{1, 0, 2, 3}) }
