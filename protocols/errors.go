@@ -64,7 +64,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is makes errors.Is(err, TimedOut) work.
 func (e *Error) Is(target error) bool {
-	c, ok := target.(Code) //nolint:errorlint // Is compares one level
+	c, ok := target.(Code)
 	return ok && c == e.code()
 }
 

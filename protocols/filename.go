@@ -49,7 +49,7 @@ func urlFilename(u *url.URL) string {
 	if u == nil || u.Opaque != "" {
 		return ""
 	}
-	if base := path.Base(u.Path); base != "." && base != "/" {
+	if base := path.Base(u.Path); safeFilename(base) != "" && base != "/" {
 		return base
 	}
 

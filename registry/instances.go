@@ -23,8 +23,10 @@ type Instance struct {
 // innermost first. Lookup passes them over, so that an interceptor's inner load
 // goes to the next one and nothing recurses. nil: none is loading.
 type Loading struct {
+	// Instance is the one that is loading.
 	Instance *Instance
-	Outer    *Loading
+	// Outer is the one whose inner load this is; nil: none.
+	Outer *Loading
 }
 
 // Contains tells whether i is in the chain.
