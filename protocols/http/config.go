@@ -1,0 +1,125 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net"
+	nethttp "net/http"
+	"slices"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// The defaults of Config.
+const (
+	defaultConnectionsPerHost = 6
+	defaultIdleTimeout        = 90 * time.Second
+	defaultIdleConnections    = 100
+	defaultContinueTimeout    = time.Second
+	defaultHeaderBytes        = 256 << 10
+)
+
+// pingAfter is how long an HTTP/2 connection may be silent before it is asked
+// whether it still lives; one that does not answer in 15 seconds is closed.
+const pingAfter = 30 * time.Second
+
+// Config are the settings of the two schemes. The zero value works: for numbers
+// and durations 0 is the default, and a negative value means no limit.
+type Config struct {
+	// MaximumConnectionsPerHost bounds the HTTP/1.1 connections to one host by one
+	// route; default 6 (Apple's httpMaximumConnectionsPerHost). An HTTP/2 host gets
+	// one connection.
+	MaximumConnectionsPerHost int
+	// IdleTimeout is how long a connection without a request is kept; default 90 s.
+	IdleTimeout time.Duration
+	// MaximumIdleConnections bounds the connections without a request that one
+	// scheme keeps, to all hosts together; default 100.
+	MaximumIdleConnections int
+	// ExpectContinueTimeout is how long a request with "Expect: 100-continue" waits
+	// for an answer before its body is sent all the same (RFC 9110 §10.1.1);
+	// default 1 s.
+	ExpectContinueTimeout time.Duration
+	// MaximumHeaderBytes bounds a response's head, interim responses included;
+	// default 256 KiB. A longer one is protocols.CannotParseResponse.
+	MaximumHeaderBytes int64
+	// Header are fields that a request gets where it has none of that name. Without
+	// a User-Agent in either place none is sent.
+	Header nethttp.Header
+	// OmitsHTTP2 keeps https to HTTP/1.1.
+	OmitsHTTP2 bool
+}
+
+// Schemes gives "http" and "https" for a registry. Every session gets instances,
+// and with them connections, of its own; each instance is an io.Closer.
+func Schemes(config Config) []protocols.Scheme {
+	config.fill()
+
+	return []protocols.Scheme{
+		{
+			Name: "http", DefaultPort: 80, Security: protocols.Cleartext, Redirectable: true, Forward: true,
+			New: func(c protocols.Client) protocols.URLProtocol { return newLoader(c, config, false) },
+		},
+		{
+			Name: "https", DefaultPort: 443, Security: protocols.Encrypted, Redirectable: true,
+			New: func(c protocols.Client) protocols.URLProtocol { return newLoader(c, config, true) },
+		},
+	}
+}
+
+// fill puts defaults for zeros and the largest value for "no limit", and copies
+// the fields.
+func (c *Config) fill() {
+	header := make(nethttp.Header, len(c.Header))
+	for name, values := range c.Header {
+		header[nethttp.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	if _, ok := header["User-Agent"]; !ok {
+		header["User-Agent"] = nil // else the codec sends its own
+	}
+	c.Header = header
+	setting(&c.MaximumConnectionsPerHost, defaultConnectionsPerHost, math.MaxInt)
+	setting(&c.IdleTimeout, defaultIdleTimeout, math.MaxInt64)
+	setting(&c.MaximumIdleConnections, defaultIdleConnections, math.MaxInt)
+	setting(&c.ExpectContinueTimeout, defaultContinueTimeout, math.MaxInt64)
+	setting(&c.MaximumHeaderBytes, defaultHeaderBytes, math.MaxInt32)
+}
+
+func setting[T int | int64 | time.Duration](value *T, standard, none T) {
+	switch {
+	case *value == 0:
+		*value = standard
+	case *value < 0:
+		*value = none
+	}
+}
+
+// handover is the context key of the connection that a codec is made for.
+type handover struct{}
+
+var errNothingHandedOver = errors.New("http: the codec asked for a connection")
+
+// newTransport makes the factory of codecs. It dials nothing: the connection
+// travels in the context. The windows are the ones net/http has for zeros: 4 MiB
+// for a stream and 1 GiB for a connection, so that 255 streams that nobody reads
+// do not stall the one that somebody does.
+func newTransport(config Config) *nethttp.Transport {
+	handed := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if conn, ok := ctx.Value(handover{}).(net.Conn); ok {
+			return conn, nil
+		}
+
+		return nil, errNothingHandedOver
+	}
+
+	return &nethttp.Transport{
+		DialContext:            handed,
+		DialTLSContext:         handed,
+		DisableCompression:     true, // the session decodes
+		ForceAttemptHTTP2:      true, // needed beside dial functions; the handshake decides
+		ExpectContinueTimeout:  config.ExpectContinueTimeout,
+		MaxResponseHeaderBytes: config.MaximumHeaderBytes,
+		HTTP2:                  &nethttp.HTTP2Config{SendPingTimeout: pingAfter},
+	}
+}

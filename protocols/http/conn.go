@@ -1,0 +1,160 @@
+package http
+
+import (
+	"context"
+	"net"
+	nethttp "net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// wire is a kind of connection: a codec that runs requests over it.
+// *nethttp.ClientConn is HTTP/1.1 and HTTP/2. Its methods may run the pool's
+// state hook, so they are never called under the pool's lock.
+type wire interface {
+	RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
+	// Available is how many places are free, InFlight how many are taken.
+	Available() int
+	InFlight() int
+	// Err is not nil once the connection is closed.
+	Err() error
+	Close() error
+}
+
+// conn is a connection of the pool.
+type conn struct {
+	wire
+
+	host   *host
+	raw    net.Conn // what the codec was made for: TLS, or socket itself
+	socket *socket
+	info   *protocols.ConnInfo
+	cancel context.CancelFunc // of the context that it was dialled with
+	shared bool               // takes several requests at once
+
+	served  atomic.Bool
+	claimed atomic.Int64 // places of a shared one that were given out and are not in use yet
+	limit   atomic.Int64 // how many requests it took at once when last asked; 0: never asked
+
+	// Guarded by the pool's lock.
+	active    int  // requests that have it, or are about to
+	gone      bool // its host has forgotten it
+	rested    bool // nobody waited for it when it was new
+	idleSince time.Time
+}
+
+// claim takes a place for one request; false: the connection is dead or full.
+func (c *conn) claim() bool {
+	if !c.shared {
+		return c.Err() == nil
+	}
+	// The codec's own reservations cost two allocations each.
+	if c.claimed.Add(1) > int64(c.Available()) {
+		c.claimed.Add(-1)
+
+		return false
+	}
+
+	return true
+}
+
+// unclaim gives the place back, or leaves it to the codec that now counts it.
+func (c *conn) unclaim() {
+	if c.shared {
+		c.claimed.Add(-1)
+	}
+}
+
+// leaving tells whether a connection that refuses a request refuses all others
+// too. HTTP/2 says no more than "unavailable" after a GOAWAY, as it does when all
+// streams are taken; but then there are as many as when it was last asked. It
+// looks several times, since streams end meanwhile.
+func (c *conn) leaving() bool {
+	limit := c.limit.Load()
+	for range 3 {
+		if 2*int64(c.InFlight()) >= limit || c.Available() > 0 {
+			return false
+		}
+	}
+
+	return true
+}
+
+// measure remembers how many requests the connection takes.
+func (c *conn) measure() {
+	inFlight := c.InFlight()
+	if free := c.Available(); free > 0 {
+		c.limit.Store(int64(inFlight + free))
+	}
+}
+
+// end closes a connection that has no request.
+func (c *conn) end() {
+	_ = c.Close()
+	c.cancel()
+}
+
+// abort ends the request of an exclusive connection. The socket goes first, so
+// that no farewell of TLS waits for a peer that has stopped reading.
+func (c *conn) abort() {
+	if !c.shared {
+		_ = c.socket.Close()
+	}
+}
+
+// socket is the connection beneath TLS. It counts, since net/http does not say
+// what was sent when a request fails. Its Close also ends the upload that runs
+// over it: HTTP/1.1's codec waits for the body's reader without a limit when the
+// connection breaks.
+type socket struct {
+	net.Conn
+
+	secure   bool
+	sent     atomic.Int64 // bytes, without TLS's farewells
+	received atomic.Int64
+	upload   atomic.Pointer[upload]
+	failed   atomic.Pointer[error] // of the first Read that failed
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.received.Add(int64(n))
+	if err != nil {
+		first := err
+		s.failed.CompareAndSwap(nil, &first)
+	}
+
+	return n, err
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if !s.secure || !farewell(p) {
+		s.sent.Add(int64(n))
+	}
+
+	return n, err
+}
+
+// farewell tells whether a TLS record is an alert (RFC 8446 §6). Under TLS 1.3 an
+// alert looks like data, but is shorter than any request: 24 bytes, or 27 for an
+// update of keys.
+func farewell(record []byte) bool {
+	const alert = 21
+
+	return len(record) <= 32 || record[0] == alert
+}
+
+// Unwrap gives the connection that Client.Dial made.
+func (s *socket) Unwrap() net.Conn { return s.Conn }
+
+func (s *socket) Close() error {
+	err := s.Conn.Close()
+	if u := s.upload.Load(); u != nil {
+		go u.Close() //nolint:errcheck // the caller holds the codec's lock, and the body's Close is the app's
+	}
+
+	return err
+}

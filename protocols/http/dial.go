@@ -1,0 +1,228 @@
+package http
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	nethttp "net/http"
+	"slices"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// dial is one attempt to connect. It belongs to the waiter that started it, and
+// goes on for the others when that one leaves. Guarded by the pool's lock.
+type dial struct {
+	host    *host
+	owner   *waiter // nil: served otherwise, or gone
+	trace   *protocols.Trace
+	cancel  context.CancelFunc
+	http2   bool // may be offered
+	dropped bool // nobody wants it
+}
+
+// dialFor starts the attempts that those who wait may have, beginning with from
+// (nil: the first). The lock is held.
+func (p *pool) dialFor(h *host, from *waiter) {
+	if from == nil {
+		from = h.waiting.first
+	}
+	for w := from; w != nil && p.mayDial(h); w = w.behind {
+		if w.dial != nil {
+			continue
+		}
+		// What Dial gives ends with its context, and the connection outlives the task.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
+		w.dial = &dial{host: h, owner: w, trace: w.trace, cancel: cancel, http2: p.mayShare(h)}
+		h.dials = append(h.dials, w.dial)
+		go p.run(ctx, w.dial)
+	}
+}
+
+// mayDial tells whether another attempt is of use. While it is open whether an
+// https host speaks HTTP/2 there is one at a time, which may serve all.
+func (p *pool) mayDial(h *host) bool {
+	switch {
+	case h.shared != nil || len(h.dials)+len(h.idle) >= h.waiting.n:
+		return false
+	case p.mayShare(h) && h.version != spokeHTTP1:
+		return len(h.dials) == 0
+	case h.key.bind != "":
+		return h.open+len(h.dials) == 0
+	default:
+		return h.open+len(h.dials) < p.config.MaximumConnectionsPerHost
+	}
+}
+
+// mayShare tells whether HTTP/2 may be offered.
+func (p *pool) mayShare(h *host) bool {
+	return p.secure && !h.key.http1 && !h.refuses && !p.config.OmitsHTTP2
+}
+
+// drop takes an attempt from its host. The lock is held; the caller cancels it.
+func (h *host) drop(i int) *dial {
+	d := h.dials[i]
+	h.dials = slices.Delete(h.dials, i, i+1)
+	d.dropped = true
+	if d.owner != nil {
+		d.owner.dial, d.owner = nil, nil
+	}
+
+	return d
+}
+
+func cancelAll(dials []*dial) {
+	for _, d := range dials {
+		d.cancel()
+	}
+}
+
+// run makes the attempt and hands its outcome to those who wait.
+func (p *pool) run(ctx context.Context, d *dial) {
+	c, err := p.connect(ctx, d)
+	p.mu.Lock()
+	h := d.host
+	if d.dropped {
+		p.mu.Unlock()
+		d.cancel()
+		if c != nil {
+			c.end()
+		}
+
+		return
+	}
+	owner := d.owner
+	h.drop(slices.Index(h.dials, d))
+	if err != nil {
+		failed := h.failed(owner, err)
+		p.dialFor(h, nil)
+		p.mu.Unlock()
+		d.cancel()
+		for _, w := range failed {
+			w.ready <- delivery{err: err}
+		}
+
+		return
+	}
+	ended, dropped := p.admit(c)
+	p.dialFor(h, nil)
+	p.mu.Unlock()
+	cancelAll(dropped)
+	endAll(ended)
+	if cc, ok := c.wire.(*nethttp.ClientConn); ok && c.shared {
+		cc.SetStateHook(func(*nethttp.ClientConn) { p.changed(c) })
+	}
+	p.serve(h)
+	p.mu.Lock()
+	if c.active == 0 { // who has the connection reads this without the lock
+		c.rested = true
+	}
+	p.mu.Unlock()
+}
+
+// admit takes a new connection in, and gives the connections and attempts that
+// are of no use beside it. The lock is held.
+func (p *pool) admit(c *conn) (ended []*conn, dropped []*dial) {
+	h := c.host
+	switch {
+	case c.shared && h.shared != nil:
+		c.gone = true
+	case c.shared:
+		h.shared, h.version = c, spokeHTTP2
+		for len(h.dials) > 0 {
+			dropped = append(dropped, h.drop(0))
+		}
+	default:
+		h.version = spokeHTTP1
+		h.open++
+	}
+
+	return p.rest(c), dropped
+}
+
+// failed gives the waiters that a failed attempt ends: the one that started it,
+// and all of them if the network refuses the host and nothing else serves them.
+// What TLS and policy refuse is each task's own question. The lock is held.
+func (h *host) failed(owner *waiter, err error) (failed []*waiter) {
+	if owner != nil {
+		h.waiting.remove(owner)
+		failed = append(failed, owner)
+	}
+	var refused *net.OpError
+	var lookup *net.DNSError
+	if h.open == 0 && h.shared == nil && (errors.As(err, &refused) && refused.Op == "dial" || errors.As(err, &lookup)) {
+		for w := h.waiting.pop(); w != nil; w = h.waiting.pop() {
+			failed = append(failed, w)
+		}
+	}
+
+	return failed
+}
+
+// connect dials, makes TLS and the codec.
+func (p *pool) connect(ctx context.Context, d *dial) (*conn, error) {
+	scheme, port := "http", "80"
+	if p.secure {
+		scheme, port = "https", "443"
+	}
+	addr := d.host.key.route.Forward
+	if addr == "" {
+		addr = withPort(d.host.key.host, port)
+	}
+	nc, err := p.client.Dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{host: d.host, cancel: d.cancel, socket: &socket{Conn: nc, secure: p.secure}}
+	c.raw = c.socket
+	if p.secure {
+		if c.raw, err = p.handshake(ctx, d, c, addr); err != nil {
+			_ = c.socket.Close()
+
+			return nil, err
+		}
+	}
+	c.info = protocols.InfoOf(c.raw)
+	// The codec closes the connection where it fails.
+	c.wire, err = p.transport.NewClientConn(context.WithValue(context.Background(), handover{}, c.raw), scheme, addr)
+	if err != nil {
+		return nil, err
+	}
+
+	return c, nil
+}
+
+func (p *pool) handshake(ctx context.Context, d *dial, c *conn, addr string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	config := p.client.TLSConfig(ctx, name)
+	config.NextProtos = []string{"http/1.1"}
+	if d.http2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	conn := tls.Client(c.socket, config)
+	d.trace.Mark(protocols.SecureConnectionStart)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	d.trace.Mark(protocols.SecureConnectionEnd)
+	d.trace.Mark(protocols.ConnectEnd)
+	c.shared = conn.ConnectionState().NegotiatedProtocol == "h2"
+
+	return conn, nil
+}
+
+// withPort adds the port to a URL's host that has none.
+func withPort(host, port string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1]
+	}
+
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,20 @@
+// Package http loads http: and https: URLs: HTTP/1.1 (RFC 9112) and HTTP/2 (RFC
+// 9113) over a connection pool of its own. [Schemes] gives both schemes to a
+// registry.
+//
+// The codecs are net/http's, one connection at a time
+// (net/http.Transport.NewClientConn). The pool decides which connection serves
+// which request: connections are keyed by route, host and Request.Bind; requests
+// wait by priority and then in order; the first handshake with an https host is
+// shared by all who wait, because it may turn out to speak HTTP/2, and then one
+// connection serves them all.
+//
+// Redirects, challenges, cookies, caching and content decoding are the
+// session's. The package sends a request at most once: what failed before
+// anything was sent wraps protocols.ErrNotSent, and what failed on a kept
+// connection without an answer wraps protocols.ErrStaleConnection.
+//
+// A request body is read on another goroutine than the caller's. Its Close must
+// end a blocked Read, as it does for files, pipes and connections: a load that
+// ends early closes the body, and waits a second at most for the Read to return.
+package http

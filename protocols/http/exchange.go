@@ -1,0 +1,97 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"io"
+	nethttp "net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// exchange is one request and its answer: the response, its body and what
+// belongs to the request, in one allocation.
+type exchange struct {
+	protocols.Response
+
+	pool   *pool
+	conn   *conn
+	ctx    context.Context
+	trace  *protocols.Trace
+	raw    *nethttp.Response
+	url    url.URL
+	upload upload
+	ended  atomic.Bool // the connection was given back
+	closed atomic.Bool
+}
+
+var errBodyClosed = errors.New("http: the response body is closed")
+
+// Read reads the response's body. At its end the connection is free.
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.closed.Load() {
+		return 0, errBodyClosed
+	}
+	n, err := x.raw.Body.Read(p)
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF: //nolint:errorlint // only a bare one is the end
+		x.Trailer = x.raw.Trailer
+		x.trace.Mark(protocols.ResponseEnd)
+		x.end(true)
+
+		return n, io.EOF
+	default:
+		return n, x.bodyFailure(err)
+	}
+}
+
+// Close ends the exchange. A body that was not read to its end takes the
+// connection (HTTP/1.1) or its stream (HTTP/2) with it; nothing is drained.
+func (x *exchange) Close() error {
+	if x.closed.Swap(true) {
+		return nil
+	}
+	if !x.ended.Load() {
+		x.conn.abort()
+	}
+	_ = x.raw.Body.Close() // what it says of an answer that nobody wants is of no use
+	x.end(false)
+	if x.conn.shared {
+		x.pool.serve(x.conn.host) // the stream's place is free for certain now
+	}
+
+	return nil
+}
+
+// end gives the connection back, once.
+func (x *exchange) end(keep bool) {
+	if x.ended.Swap(true) {
+		return
+	}
+	x.finishUpload()
+	x.pool.release(x.conn, keep)
+}
+
+// setContentType is Response.SetContentType, without its allocations for a plain
+// media type.
+func setContentType(r *protocols.Response, value string) {
+	for i := range len(value) {
+		c := value[i]
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '+' || c == '/') {
+			r.SetContentType(value)
+
+			return
+		}
+	}
+	if strings.Count(value, "/") != 1 {
+		r.SetContentType(value)
+
+		return
+	}
+	r.MIMEType = value
+}

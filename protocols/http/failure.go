@@ -1,0 +1,239 @@
+package http
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// What net/http says in text alone. Tests pin every one.
+const (
+	textConnUnusable    = "http2: client conn not usable"
+	textNotEstablished  = "http2: client conn could not be established"
+	textGracefulGoAway  = "http2: Transport received Server's graceful shutdown GOAWAY"
+	textFirstGoAway     = "http2: Transport received GOAWAY from server"
+	textGoAwayAndClosed = "http2: server sent GOAWAY and closed the connection"
+	textConnLost        = "http2: client connection lost"
+	textConnForceClosed = "http2: client connection force closed"
+	textConnClosed      = "http2: client conn is closed"
+	textFromPeer        = "received from peer"
+	textTrailerCut      = "http: unexpected EOF reading trailer"
+)
+
+// Error codes of HTTP/2 (RFC 9113 §7).
+const (
+	codeRefusedStream  = 0x7
+	codeHTTP11Required = 0xd
+)
+
+// streamError has the fields of net/http's error for a stream that was reset,
+// which errors.As fills in.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string {
+	return fmt.Sprintf("stream reset with code %#x: %v", e.Code, e.Cause)
+}
+
+func (e streamError) fromPeer() bool { return e.Cause != nil && e.Cause.Error() == textFromPeer }
+
+// before is what is known of a connection when a request begins.
+type before struct {
+	kept           bool  // it has waited in the pool
+	sent, received int64 // as the socket counts
+}
+
+// failure names what kept a request from being answered. again: nothing of it was
+// sent, and another connection may do.
+func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken bool) (again bool, _ error) {
+	if cause := x.ctx.Err(); cause != nil {
+		return false, ended(cause, err)
+	}
+	failed, opened := x.upload.failure()
+	unsent := neverBegun(err)
+	switch s := x.conn.socket; {
+	case x.conn.shared:
+	case unbroken:
+		return false, protocols.Errorf(protocols.BadURL, "the request cannot be sent: %w", brief(err))
+	case s.sent.Load() == was.sent:
+		unsent = true
+	}
+	if failed != nil {
+		return false, failed
+	}
+	err = x.classify(err, was)
+	if unsent {
+		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+		again = was.kept && (!opened || body.Replayable())
+	}
+
+	return again, err
+}
+
+// classify gives the error of a failed head its code, and says what may be done
+// again.
+func (x *exchange) classify(err error, was before) error {
+	if errors.Is(err, errUploadClosed) {
+		// The codec closed the connection while the body was being read, and tells of
+		// the reading alone.
+		err = errMalformed
+	}
+	var coded *protocols.Error
+	var reset streamError
+	switch {
+	case errors.As(err, &coded):
+		return err
+	case errors.As(err, &reset) && reset.fromPeer():
+		return x.resetByPeer(reset, err)
+	case refusedByGoAway(err):
+		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", protocols.ErrNotSent, err)
+	case lost(err):
+	case x.cut():
+		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, brief(err))
+	default:
+		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+	}
+	if was.kept && x.unanswered(was) {
+		err = fmt.Errorf("%w: %w", protocols.ErrStaleConnection, err)
+	}
+
+	return connectionLost(err)
+}
+
+var errMalformed = errors.New("the server broke off with a malformed answer while it was sent the request")
+
+// resetByPeer is the error for a stream that the peer reset before its answer.
+func (x *exchange) resetByPeer(reset streamError, err error) error {
+	switch reset.Code {
+	case codeHTTP11Required:
+		x.pool.downgrade(x.conn)
+		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+	case codeRefusedStream:
+		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+	}
+
+	return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
+}
+
+// maxFarewell is what TLS may say around the bytes of an answer: the longest of
+// its alerts and acknowledgements, with room to spare.
+const maxFarewell = 64
+
+// unanswered tells whether a connection broke before a byte of the answer.
+func (x *exchange) unanswered(was before) bool {
+	received := x.conn.socket.received.Load() - was.received
+
+	return x.conn.shared || received == 0 || x.conn.socket.secure && received <= maxFarewell
+}
+
+// cut tells whether an answer that the codec calls malformed is only incomplete:
+// it wanted more when the connection had ended. TLS keeps its end to itself, and
+// tells it again when asked; by then the socket is closed, so that asking does
+// not wait.
+func (x *exchange) cut() bool {
+	if x.conn.shared {
+		return false
+	}
+	x.conn.abort()
+	if err := x.conn.socket.failed.Load(); err != nil && !errors.Is(*err, net.ErrClosed) {
+		return true
+	}
+	if _, secure := x.conn.raw.(*tls.Conn); !secure {
+		return false
+	}
+	_, err := x.conn.raw.Read(make([]byte, 1))
+
+	return errors.Is(err, io.EOF)
+}
+
+// bodyFailure names what ended a body before its end.
+func (x *exchange) bodyFailure(err error) error {
+	var reset streamError
+	switch cause := x.ctx.Err(); {
+	case cause != nil:
+		return ended(cause, err)
+	case x.closed.Load():
+		return errBodyClosed
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case errors.As(err, &reset) && reset.fromPeer(), lost(err):
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	case x.cut():
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, brief(err))
+	default:
+		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+	}
+}
+
+// ended is the error of a load whose context has ended.
+func ended(cause, err error) error {
+	if errors.Is(err, cause) {
+		return err
+	}
+
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// neverBegun tells whether HTTP/2 did not even begin with the request: the
+// connection was dead before, or had said goodbye.
+func neverBegun(err error) bool {
+	text := err.Error()
+
+	return text == textConnUnusable || text == textNotEstablished
+}
+
+// refusedByGoAway tells whether the peer said by GOAWAY that it did not act on
+// the request (RFC 9113 §6.8).
+func refusedByGoAway(err error) bool {
+	text := err.Error()
+
+	return text == textGracefulGoAway || strings.HasPrefix(text, textFirstGoAway)
+}
+
+// lost tells whether the connection broke, rather than carried something wrong.
+func lost(err error) bool {
+	var network net.Error
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) {
+		return true
+	}
+	text := err.Error()
+	for _, prefix := range []string{
+		textGoAwayAndClosed, textConnLost, textConnForceClosed, textConnClosed, textConnUnusable, textNotEstablished, textTrailerCut,
+	} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+
+	return false
+}
+
+// connectionLost gives the code, unless TLS has more to say of it: under TLS 1.3
+// a refused client certificate shows up in the first read.
+func connectionLost(err error) error {
+	if strings.Contains(err.Error(), "tls: ") {
+		return err
+	}
+
+	return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
+}
+
+// maxText bounds the text of an error, which quotes what the peer sent.
+const maxText = 300
+
+func brief(err error) error {
+	if text := err.Error(); len(text) > maxText {
+		return errors.New(strings.ToValidUTF8(text[:maxText], "") + "...")
+	}
+
+	return err
+}

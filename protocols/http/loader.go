@@ -1,0 +1,177 @@
+package http
+
+import (
+	"context"
+	"errors"
+	nethttp "net/http"
+	"reflect"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// attempts bounds how many kept connections a load finds dead before it gives
+// up: each died between being taken and being written to.
+const attempts = 4
+
+// loader is the URLProtocol of one scheme in one session.
+type loader struct {
+	pool *pool
+}
+
+func newLoader(client protocols.Client, config Config, secure bool) *loader {
+	return &loader{&pool{
+		client: client, transport: newTransport(config), config: config, secure: secure, hosts: make(map[key]*host),
+	}}
+}
+
+// Load sends the request over a connection of the pool, once.
+func (l *loader) Load(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if req.URL == nil || req.URL.Host == "" {
+		return nil, protocols.Errorf(protocols.BadURL, "the URL has no host")
+	}
+	k := keyOf(req, l.pool.secure)
+	for n := 1; ; n++ {
+		c, err := l.pool.acquire(ctx, k, req)
+		if err != nil {
+			return nil, err
+		}
+		resp, again, err := l.exchange(ctx, c, req)
+		if again && n < attempts {
+			continue
+		}
+
+		return resp, err
+	}
+}
+
+// exchange sends the request over c and waits for the head of the answer. again:
+// the connection was found dead before anything of the request was used.
+func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) (resp *protocols.Response, again bool, err error) {
+	x := &exchange{pool: l.pool, conn: c, ctx: ctx, trace: req.Trace}
+	sending := ctx
+	if x.trace != nil {
+		sending = x.watch(ctx)
+	}
+	out := x.outgoing(sending, req, l.pool.config.Header)
+	if x.upload.source != nil {
+		c.socket.upload.Store(&x.upload)
+	}
+	reused := c.served.Swap(true)
+	was := before{kept: reused || c.rested, sent: c.socket.sent.Load(), received: c.socket.received.Load()}
+	x.trace.Mark(protocols.RequestStart)
+	c.unclaim()
+	raw, err := c.RoundTrip(out)
+	if err == nil {
+		resp, err = x.begin(raw, out)
+	}
+	if err != nil {
+		unbroken := raw == nil && c.Err() == nil
+		x.finishUpload()
+		again, err = x.failure(err, was, req.Body, unbroken)
+		l.pool.release(c, raw == nil)
+
+		return nil, again, err
+	}
+	resp.Reused = reused
+
+	return resp, false, nil
+}
+
+// Close ends the idle connections. Running loads go on; their connections end
+// with them.
+func (l *loader) Close() error { return l.pool.Close() }
+
+// finishUpload waits until the request's body may be opened anew.
+func (x *exchange) finishUpload() {
+	x.upload.finish()
+	if x.upload.source != nil {
+		x.conn.socket.upload.CompareAndSwap(&x.upload, nil)
+	}
+}
+
+// begin makes the response of the head.
+func (x *exchange) begin(raw *nethttp.Response, out *nethttp.Request) (*protocols.Response, error) {
+	x.raw = raw
+	if err := x.check(raw); err != nil {
+		_ = raw.Body.Close()
+		x.conn.abort()
+
+		return nil, err
+	}
+	r := &x.Response
+	r.StatusCode, r.Header, r.Trailer = raw.StatusCode, raw.Header, raw.Trailer
+	r.Proto, r.Conn, r.ContentLength = x.proto(), x.conn.info, raw.ContentLength
+	if value := raw.Header["Content-Type"]; len(value) > 0 {
+		setContentType(r, value[0])
+	}
+	if raw.StatusCode == nethttp.StatusSwitchingProtocols {
+		return r, x.upgrade(len(out.Header["Upgrade"]) > 0)
+	}
+	if x.bodiless(out.Method) {
+		_ = raw.Body.Close()
+		r.Body, r.ContentLength = protocols.NoBody, 0
+		x.trace.Mark(protocols.ResponseEnd)
+		x.end(!x.strayBody())
+
+		return r, nil
+	}
+	r.Body = x
+
+	return r, nil
+}
+
+var errStatus = errors.New("the status is not between 100 and 999")
+
+// check refuses heads that net/http lets pass.
+func (x *exchange) check(raw *nethttp.Response) error {
+	switch {
+	case raw.StatusCode < 100 || raw.StatusCode > 999:
+		return protocols.Errorf(protocols.BadServerResponse, "%w: %d", errStatus, raw.StatusCode)
+	case !x.conn.shared && raw.ProtoMajor != 1:
+		return protocols.Errorf(protocols.BadServerResponse, "the server answers in %.20q", raw.Proto)
+	default:
+		return nil
+	}
+}
+
+func (x *exchange) proto() string {
+	switch {
+	case x.conn.shared:
+		return "h2"
+	case x.raw.ProtoMinor == 0:
+		return "http/1.0"
+	default:
+		return "http/1.1"
+	}
+}
+
+// bodiless tells whether no body follows the head. HTTP/2's codec has an empty
+// body of its own, which is the only one that is empty as a type; and a 304 that
+// tells the length of what is not sent would be cut short in its eyes.
+func (x *exchange) bodiless(method string) bool {
+	r := x.raw
+	switch {
+	case r.Body == nethttp.NoBody, method == nethttp.MethodHead,
+		r.StatusCode == nethttp.StatusNoContent, r.StatusCode == nethttp.StatusNotModified:
+		return true
+	default:
+		return x.conn.shared && r.ContentLength == 0 && reflect.TypeOf(r.Body).Size() == 0
+	}
+}
+
+// strayBody tells whether the head of an answer that has no body announces one:
+// bytes may follow that must not be taken for the next answer.
+func (x *exchange) strayBody() bool {
+	r := x.raw
+	switch r.StatusCode {
+	case nethttp.StatusNoContent, nethttp.StatusNotModified:
+		length := r.Header["Content-Length"]
+
+		return len(r.TransferEncoding) > 0 || len(length) > 0 && length[0] != "0"
+	default:
+		return false
+	}
+}

@@ -1,0 +1,291 @@
+package http
+
+import (
+	"context"
+	nethttp "net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// rememberedHosts is how many hosts the pool knows of before it forgets those
+// that it has no connection to.
+const rememberedHosts = 1024
+
+// pool holds the connections of one scheme in one session.
+type pool struct {
+	client    protocols.Client
+	transport *nethttp.Transport
+	config    Config
+	secure    bool
+
+	mu     sync.Mutex // never held while the Client, a codec or the network is called
+	hosts  map[key]*host
+	idle   []*conn // without a request, the longest first
+	reaper *time.Timer
+	armed  bool
+	closed bool
+}
+
+// key says which requests may share connections.
+type key struct {
+	route protocols.Route
+	host  string // host and port as in the URL, in lower case, without the default port
+	bind  string
+	http1 bool // nothing but HTTP/1.1 will do
+}
+
+// host is what the pool knows under one key. Guarded by the pool's lock.
+type host struct {
+	key     key
+	idle    []*conn // exclusive ones, the one used last at the end
+	shared  *conn   // takes several requests at once
+	open    int     // exclusive ones, busy and idle
+	dials   []*dial
+	waiting queue
+	version version
+	refuses bool // HTTP/2, by HTTP_1_1_REQUIRED
+}
+
+// version is what a host spoke last.
+type version uint8
+
+const (
+	unknown version = iota
+	spokeHTTP1
+	spokeHTTP2
+)
+
+// acquire gives a connection with a place for one request, which release gives
+// back.
+func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*conn, error) {
+	p.mu.Lock()
+	h := p.find(k)
+	queue := h.waiting.n > 0
+	p.mu.Unlock()
+	if !queue {
+		if c := p.try(h); c != nil {
+			return c, nil
+		}
+	}
+	w := &waiter{ctx: ctx, trace: req.Trace, priority: req.Priority, ready: make(chan delivery, 1)}
+	if w.priority == 0 {
+		w.priority = 0.5
+	}
+	p.mu.Lock()
+	h.waiting.push(w)
+	p.dialFor(h, w)
+	p.mu.Unlock()
+	p.serve(h) // what became free before the push found nobody waiting
+	select {
+	case d := <-w.ready:
+		return d.conn, d.err
+	case <-ctx.Done():
+		if !p.leave(h, w) {
+			if d := <-w.ready; d.conn != nil {
+				d.conn.unclaim()
+				p.release(d.conn, true)
+			}
+		}
+
+		return nil, ctx.Err()
+	}
+}
+
+// find gives the host of a key. The lock is held.
+func (p *pool) find(k key) *host {
+	if h := p.hosts[k]; h != nil {
+		return h
+	}
+	if len(p.hosts) >= rememberedHosts {
+		for k, h := range p.hosts {
+			if h.open == 0 && h.shared == nil && len(h.dials) == 0 && h.waiting.n == 0 {
+				delete(p.hosts, k)
+			}
+		}
+	}
+	h := &host{key: k}
+	p.hosts[k] = h
+
+	return h
+}
+
+// try gives a connection that takes a request now; nil: none does.
+func (p *pool) try(h *host) *conn {
+	for {
+		p.mu.Lock()
+		c := p.pick(h)
+		p.mu.Unlock()
+		if c == nil || c.claim() {
+			return c
+		}
+		if !p.refused(c) {
+			return nil
+		}
+	}
+}
+
+// pick takes a connection that may have a place: the shared one, or the idle one
+// used last. The lock is held.
+func (p *pool) pick(h *host) *conn {
+	c := h.shared
+	if c == nil {
+		if len(h.idle) == 0 {
+			return nil
+		}
+		c = h.idle[len(h.idle)-1]
+	}
+	if c.active == 0 {
+		p.wake(c)
+	}
+	c.active++
+
+	return c
+}
+
+// refused takes back a connection that could not be claimed, and tells whether
+// it is of no use any more.
+func (p *pool) refused(c *conn) bool {
+	dead := !c.shared || c.Err() != nil || c.leaving()
+	p.mu.Lock()
+	if dead {
+		p.forget(c)
+	}
+	ended := p.settle(c)
+	p.mu.Unlock()
+	endAll(ended)
+
+	return dead
+}
+
+// serve gives connections to those who wait, as long as there are both.
+func (p *pool) serve(h *host) {
+	for {
+		p.mu.Lock()
+		n := h.waiting.n
+		p.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		c := p.try(h)
+		if c == nil {
+			return
+		}
+		p.mu.Lock()
+		w := h.waiting.pop()
+		p.mu.Unlock()
+		if w == nil {
+			c.unclaim()
+			p.release(c, true)
+
+			return
+		}
+		w.ready <- delivery{conn: c}
+	}
+}
+
+// leave takes a waiter out of the queue; false: it was served already. Attempts
+// that nobody waits for any more are cancelled.
+func (p *pool) leave(h *host, w *waiter) bool {
+	p.mu.Lock()
+	if !w.queued {
+		p.mu.Unlock()
+
+		return false
+	}
+	h.waiting.remove(w)
+	var dropped []*dial
+	for len(h.dials) > h.waiting.n {
+		i := max(slices.IndexFunc(h.dials, func(d *dial) bool { return d.owner == nil }), 0)
+		dropped = append(dropped, h.drop(i))
+	}
+	p.mu.Unlock()
+	cancelAll(dropped)
+
+	return true
+}
+
+// release takes a connection back from a request that is done with it. keep says
+// whether an exclusive one may serve another.
+func (p *pool) release(c *conn, keep bool) {
+	keep = c.shared || keep && c.Available() > 0
+	p.mu.Lock()
+	if !keep {
+		p.forget(c)
+	}
+	ended := p.settle(c)
+	p.mu.Unlock()
+	endAll(ended)
+	p.serve(c.host)
+}
+
+// settle counts a request out, and gives the connections to end. The lock is
+// held.
+func (p *pool) settle(c *conn) (ended []*conn) {
+	c.active--
+	if c.active == 0 {
+		ended = p.rest(c)
+	}
+	p.dialFor(c.host, nil)
+
+	return ended
+}
+
+// changed is the hook of a shared connection: places became free, or it is
+// closed.
+func (p *pool) changed(c *conn) {
+	c.measure()
+	if c.Err() != nil {
+		p.mu.Lock()
+		p.forget(c)
+		alone := c.active == 0
+		p.dialFor(c.host, nil)
+		p.mu.Unlock()
+		if alone {
+			c.cancel()
+		}
+	}
+	p.serve(c.host)
+}
+
+// downgrade remembers that a host wants HTTP/1.1 (HTTP_1_1_REQUIRED).
+func (p *pool) downgrade(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.host.refuses = true
+	p.forget(c)
+}
+
+// detach takes a connection out of the pool for good: it is no HTTP any more.
+func (p *pool) detach(c *conn) {
+	p.mu.Lock()
+	p.forget(c)
+	p.dialFor(c.host, nil)
+	p.mu.Unlock()
+}
+
+// forget takes a connection from its host; requests that have it go on. The lock
+// is held.
+func (p *pool) forget(c *conn) {
+	if c.gone {
+		return
+	}
+	if c.active == 0 {
+		p.wake(c)
+	}
+	c.gone = true
+	switch h := c.host; {
+	case !c.shared:
+		h.open--
+	case h.shared == c:
+		h.shared = nil
+	}
+}
+
+func endAll(conns []*conn) {
+	for _, c := range conns {
+		c.end()
+	}
+}

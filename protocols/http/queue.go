@@ -1,0 +1,78 @@
+package http
+
+import (
+	"context"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// waiter is a load that waits for a connection.
+type waiter struct {
+	ctx      context.Context
+	trace    *protocols.Trace
+	priority float64
+	ready    chan delivery // takes one
+	dial     *dial         // the attempt it started, while that runs
+
+	queued         bool
+	before, behind *waiter
+}
+
+// delivery is what ends the waiting.
+type delivery struct {
+	conn *conn
+	err  error
+}
+
+// queue holds waiters by priority, those of equal priority in order.
+type queue struct {
+	first, last *waiter
+	n           int
+}
+
+func (q *queue) push(w *waiter) {
+	before := q.last
+	for before != nil && before.priority < w.priority {
+		before = before.before
+	}
+	w.queued, w.before = true, before
+	if before != nil {
+		w.behind, before.behind = before.behind, w
+	} else {
+		w.behind, q.first = q.first, w
+	}
+	if w.behind != nil {
+		w.behind.before = w
+	} else {
+		q.last = w
+	}
+	q.n++
+}
+
+func (q *queue) remove(w *waiter) {
+	if w.before != nil {
+		w.before.behind = w.behind
+	} else {
+		q.first = w.behind
+	}
+	if w.behind != nil {
+		w.behind.before = w.before
+	} else {
+		q.last = w.before
+	}
+	w.queued, w.before, w.behind = false, nil, nil
+	if w.dial != nil { // goes on for those who are left
+		w.dial.owner, w.dial = nil, nil
+	}
+	q.n--
+}
+
+// pop takes the first; nil: nobody waits.
+func (q *queue) pop() *waiter {
+	w := q.first
+	if w != nil {
+		q.remove(w)
+	}
+
+	return w
+}
