@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// deliver makes the result of the load of the last hop's response.
+func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, error) {
+	l.response = *resp
+	length := resp.KnownLength()
+	l.response.ContentLength = length
+	l.body = body{of: l, hop: h, head: resp, raw: resp.Body, expected: length}
+	l.body.from = &l.body.wire
+	l.body.wire.body = &l.body
+	if resp.Upgraded != nil || resp.Messages != nil {
+		return l.deliverConnection(h, resp), nil
+	}
+	if resp.Body == protocols.NoBody || length == 0 {
+		h.collect(resp, 0, nil)
+		closeBody(resp)
+		l.end()
+		l.response.Body = protocols.NoBody
+
+		return &l.response, nil
+	}
+	if err := l.decode(h, resp); err != nil {
+		return nil, h.reject(resp, "body", err)
+	}
+	l.response.Body = &l.body
+	l.setOpen(&l.body)
+	if cause := context.Cause(l.ctx); cause != nil {
+		_ = l.body.Close() // abandoned before there was a body to close
+
+		return nil, at("body", cause)
+	}
+
+	return &l.response, nil
+}
+
+// body is the response body that the session reads: clocks, truncation, errors
+// and the end of the load.
+type body struct {
+	of       *load
+	hop      *hop
+	head     *protocols.Response // the protocol's: its Trailer comes with the end
+	raw      io.ReadCloser
+	from     io.Reader // wire, or the decoder over it
+	decoder  io.Closer
+	wire     wire
+	expected int64 // bytes on the wire; -1 unknown
+	scratch  [1]byte
+	given    atomic.Int64 // decoded bytes
+
+	reading sync.Mutex // held by the one Read
+	mu      sync.Mutex
+	err     error     // what every later Read gives; guarded by mu
+	once    sync.Once // closes raw
+}
+
+// wire counts what the protocol gives, and holds it to the promised length.
+type wire struct {
+	body   *body
+	count  atomic.Int64
+	failed error // what the protocol's body failed with
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	b := w.body
+	left := b.expected - w.count.Load()
+	if b.expected >= 0 && int64(len(p))-1 > left {
+		p = p[:left+1] // one more, to notice a body that is too long
+	}
+	n, err := b.raw.Read(p)
+	if n > 0 {
+		w.count.Add(int64(n))
+		b.of.touch()
+	}
+	left -= int64(n)
+	switch {
+	case b.expected >= 0 && left < 0:
+		w.count.Store(b.expected)
+		w.failed = protocols.Errorf(protocols.BadServerResponse, "the body is longer than its Content-Length of %d", b.expected)
+
+		return n - 1, w.failed
+	case b.expected >= 0 && left > 0 && err == io.EOF: //nolint:errorlint // a Reader returns io.EOF bare
+		err = fmt.Errorf("the body ended after %d of %d bytes: %w", w.count.Load(), b.expected, io.ErrUnexpectedEOF)
+	}
+
+	if err != io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		w.failed = err
+	}
+
+	return n, err
+}
+
+// Read gives decoded bytes. Its errors are *protocols.Error but for io.EOF.
+func (b *body) Read(p []byte) (int, error) {
+	if err := b.failed(); err != nil {
+		return 0, err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	b.reading.Lock()
+	b.of.waiting()
+	n, err := b.from.Read(p)
+	b.of.idling()
+	b.given.Add(int64(n))
+	if err != nil {
+		err = b.finish(err)
+	}
+	b.reading.Unlock()
+	if b.decoder != nil && b.failed() != nil {
+		b.closeDecoder()
+	}
+
+	return n, err
+}
+
+// closeDecoder gives the decoder's buffers back, unless a Read uses them: it does
+// so itself when it ends.
+func (b *body) closeDecoder() {
+	if b.reading.TryLock() {
+		defer b.reading.Unlock()
+		_ = b.decoder.Close()
+	}
+}
+
+func (b *body) failed() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	return b.err
+}
+
+// finish ends the load at the body's end, or at its failure.
+func (b *body) finish(err error) error {
+	if err == io.EOF && b.expected < 0 { //nolint:errorlint // a Reader returns io.EOF bare
+		// A peer that sees a cancelled load go may end its answer, and win the race
+		// against the closing connection: such an end proves nothing.
+		if cause := b.of.ctx.Err(); cause != nil {
+			err = cause
+		}
+	}
+	if err != io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+		}
+		err = b.of.fail(err, "body")
+	}
+	b.of.response.Trailer = b.head.Trailer
+	b.mu.Lock()
+	if b.err == nil {
+		b.err = err
+	}
+	err = b.err
+	b.mu.Unlock()
+	_ = b.release(err)
+
+	return err
+}
+
+// Close ends the load. It may be called during a Read, and more than once.
+func (b *body) Close() error {
+	var cause error // what ended the load, if it was not the reader
+	b.mu.Lock()
+	if b.err == nil {
+		b.err = b.of.closedError()
+		if context.Cause(b.of.ctx) != nil {
+			cause = b.err
+		}
+	}
+	b.mu.Unlock()
+	err := b.release(cause)
+	if b.decoder != nil {
+		b.closeDecoder()
+	}
+
+	return err
+}
+
+func (b *body) release(err error) error {
+	var closeErr error
+	b.once.Do(func() {
+		closeErr = b.raw.Close()
+		b.hop.collect(&b.of.response, b.wire.count.Load(), err)
+		b.of.end()
+	})
+
+	return closeErr
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
+)
+
+// hasCookies tells which schemes cookies are for (RFC 6265 §4; a WebSocket's
+// handshake is HTTP).
+func hasCookies(scheme string) bool {
+	switch scheme {
+	case "http", "https", "ws", "wss":
+		return true
+	default:
+		return false
+	}
+}
+
+// attachCookies adds the stored cookies. Stored ones win over a Cookie field of
+// the request. A hop inside another that did this already for the same host
+// leaves it alone; one for another host does not carry those along.
+func (h *hop) attachCookies() {
+	store := h.of.engine.config.Cookies
+	if store == nil || h.of.task.OneHop || h.request.OmitsCookies || !hasCookies(h.request.URL.Scheme) {
+		return
+	}
+	for o := h.outer; o != nil; o = o.outer {
+		if !o.cookies {
+			continue
+		}
+		if sameOrigin(o.request.URL, h.request.URL) {
+			return
+		}
+		withdraw(&h.request, "Cookie", o.attached, nil)
+	}
+	h.cookies = true
+	h.query = storage.CookieQuery{
+		URL: h.request.URL, MainDocumentURL: h.request.MainDocumentURL,
+		Method: h.request.Method, Partition: h.request.CookiePartition,
+		RedirectedAcrossSites: h.of.acrossSites, AcceptPolicy: h.of.engine.config.CookieAcceptPolicy,
+	}
+	if h.of.engine.config.OmitsCookies {
+		return // received ones are stored all the same, as Apple's httpShouldSetCookies says
+	}
+	if field := store.CookieHeader(&h.query); field != "" {
+		h.setField("Cookie", field)
+		h.attached = field
+	}
+}
+
+// learnCookies stores the cookies of a response, before a redirect is followed.
+func (h *hop) learnCookies(resp *protocols.Response) {
+	if !h.cookies || len(resp.Header) == 0 {
+		return
+	}
+	set := resp.Header["Set-Cookie"]
+	if len(set) == 0 {
+		return
+	}
+	h.query.URL = resp.URL
+	h.of.engine.config.Cookies.StoreCookies(&h.query, set)
+}
+
+// setField sets a header field in the hop's request; the caller's header is left
+// as it was.
+func (h *hop) setField(name, value string) {
+	header := h.request.Header.Clone()
+	if header == nil {
+		header = make(map[string][]string, 1)
+	}
+	header[name] = []string{value}
+	h.request.Header = header
+}
+
+// withdraw puts back a field that a stage had set, where req still has it.
+func withdraw(req *protocols.Request, name, set string, given []string) {
+	if set == "" || req.Header.Get(name) != set {
+		return
+	}
+	header := req.Header.Clone()
+	delete(header, name)
+	if len(given) > 0 {
+		header[name] = given
+	}
+	req.Header = header
+}

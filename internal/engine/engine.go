@@ -1,0 +1,149 @@
+// Package engine is the one pipeline that every request of a session takes:
+// upgrade, lookup, gate, route, cookies, load, learn, challenge, redirect,
+// decode. [Engine.Load] reads top-down; each stage is a function in a file of
+// its own. Package urlsession is the API over it; package conformance runs
+// protocols in it.
+//
+// What needs a library of its own (content decoders, stores) reaches the engine
+// as an interface or a function.
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
+	"github.com/urlkit/urlkit/registry"
+	"github.com/urlkit/urlkit/storage"
+)
+
+// The defaults of Config.
+const (
+	DefaultRequestTimeout  = 60 * time.Second
+	DefaultResourceTimeout = 7 * 24 * time.Hour
+	DefaultRedirectLimit   = 20
+	DefaultExpansion       = 256
+)
+
+// ErrInvalidated is the cause of every load that an invalidated session ends or
+// refuses.
+var ErrInvalidated = errors.New("the session has been invalidated")
+
+// Dialer makes the connections of a session. *proxy.Dialer is the one in use;
+// the conformance suite puts faults between.
+type Dialer interface {
+	Dial(ctx context.Context, trace *protocols.Trace, network, addr string) (net.Conn, error)
+	DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error)
+}
+
+// Decoder undoes one content coding. Close gives its buffers back; it does not
+// close r.
+type Decoder func(r io.Reader) (io.ReadCloser, error)
+
+// Config is what an engine is made of. For durations and limits 0 is the default
+// and a negative value none.
+type Config struct {
+	Registry    registry.Registry
+	Policy      ats.Policy
+	Dialer      Dialer                  // nil: a proxy.Dialer
+	Cookies     storage.CookieStore     // nil: none
+	Credentials storage.CredentialStore // nil: none
+	Decoders    map[string]Decoder      // by content coding, in lower case
+	TLS         *tls.Config             // roots, client certificates, version bounds; nil: the system's
+
+	RequestTimeout  time.Duration // between two movements of bytes; 60 s
+	ResourceTimeout time.Duration // for the whole load; 7 days
+	RedirectLimit   int           // redirects followed; 20
+	Expansion       int           // decoded bytes per encoded one; 256
+	OmitsCookies    bool          // attach no cookies
+
+	CookieAcceptPolicy storage.CookieAcceptPolicy
+}
+
+// Engine runs the loads of one session. It is safe for concurrent use.
+type Engine struct {
+	config    Config
+	rules     *ats.Rules
+	instances *registry.Instances
+	tls       tlsConfigs
+	clock     clock
+
+	mu     sync.Mutex
+	closed bool
+	active sync.WaitGroup
+}
+
+// New makes an engine. A contradictory policy or a scheme that cannot be
+// registered is refused here.
+func New(config Config) (*Engine, error) {
+	rules, err := config.Policy.Compile()
+	if err != nil {
+		return nil, err
+	}
+	if config.Dialer == nil {
+		config.Dialer = &proxy.Dialer{}
+	}
+	config.RequestTimeout = orDefault(config.RequestTimeout, DefaultRequestTimeout)
+	config.ResourceTimeout = orDefault(config.ResourceTimeout, DefaultResourceTimeout)
+	config.RedirectLimit = orDefault(config.RedirectLimit, DefaultRedirectLimit)
+	config.Expansion = orDefault(config.Expansion, DefaultExpansion)
+	e := &Engine{config: config, rules: rules}
+	e.tls.base = config.TLS
+	e.instances, err = config.Registry.Open(func(*protocols.Scheme) protocols.Client { return client{e} })
+	if err != nil {
+		return nil, err
+	}
+
+	return e, nil
+}
+
+func orDefault[T int | time.Duration](v, fallback T) T {
+	if v == 0 {
+		return fallback
+	}
+
+	return v
+}
+
+// start counts a load in and begins its clocks, or refuses it. Both happen under
+// the lock, so that Close finds every load that it waits for.
+func (e *Engine) start(l *load, timeout time.Duration) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrInvalidated
+	}
+	e.active.Add(1)
+	l.startClock(timeout)
+
+	return nil
+}
+
+// Close refuses new loads, cancels the running ones, returns when the last is
+// done, and closes the protocols.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	again := e.closed
+	e.closed = true
+	e.mu.Unlock()
+	for _, l := range e.clock.running() {
+		l.abandon(ErrInvalidated)
+	}
+	e.active.Wait()
+	e.clock.stopTimer()
+	if again {
+		return nil
+	}
+
+	return e.instances.Close()
+}
+
+// Schemes lists the URL schemes that are registered, sorted.
+func (e *Engine) Schemes() []string { return e.instances.Names() }

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// Step is what one stage would do.
+type Step struct {
+	Stage   string
+	Verdict string
+}
+
+// Explain runs the stages of the first hop without sending anything, and says
+// what each would do. Err is what Load would fail with before it sends.
+func (e *Engine) Explain(req *protocols.Request) (steps []Step, err error) {
+	l := &load{engine: e, task: noTask, parent: context.Background(), op: canonicalMethod(req.Method), failing: req.URL}
+	h := &l.first
+	h.init(l, context.Background(), nil, req)
+	say := func(stage, format string, args ...any) {
+		steps = append(steps, Step{stage, fmt.Sprintf(format, args...)})
+	}
+	if err := h.lookup(); err != nil {
+		err = l.fail(at("lookup", err), "")
+		say("lookup", "%v", err)
+
+		return steps, err
+	}
+	say("lookup", "%T takes %q, which is %s", h.match.Protocol, h.request.URL.Scheme, h.match.Security)
+	gate := h.gate()
+	say("gate", "%s", h.verdict())
+	if gate != nil {
+		err = l.fail(at("policy", gate), "")
+		say("gate", "%v", err)
+
+		return steps, err
+	}
+	h.route()
+	if h.match.Security == protocols.Local {
+		say("route", "none is needed")
+	} else {
+		say("route", "direct to %s", h.request.HostPort())
+	}
+	h.attachCookies()
+	say("cookies", "%s", h.explainCookies())
+	say("load", "%s %s", h.request.Method, protocols.Redact(h.request.URL))
+	if limit := e.config.RedirectLimit; limit < 0 {
+		say("redirect", "none is followed")
+	} else {
+		say("redirect", "at most %d; %s", limit, redirection(h.request.Method))
+	}
+	say("decode", "%s", strings.Join(e.codings(), ", "))
+
+	return steps, nil
+}
+
+// explainCookies names the cookies that would be sent, without their values.
+func (h *hop) explainCookies() string {
+	if !h.cookies {
+		return "none are kept for this request"
+	}
+	var names []string
+	for pair := range strings.SplitSeq(h.request.Header.Get("Cookie"), ";") {
+		if name, _, ok := strings.Cut(pair, "="); ok {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	if len(names) == 0 {
+		return "none are stored for this URL"
+	}
+
+	return "sent: " + strings.Join(names, ", ")
+}

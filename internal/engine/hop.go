@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/registry"
+	"github.com/urlkit/urlkit/storage"
+)
+
+var errNoURL = errors.New("the request has no URL")
+
+// hop is one load by one protocol. It is the context that the protocol gets, so
+// that the Client's methods find it again.
+type hop struct {
+	context.Context
+
+	of      *load
+	outer   *hop // the hop whose protocol made this inner load; nil: of the pipeline
+	request protocols.Request
+	match   registry.Match
+	loading registry.Loading
+	floor   ats.Floor
+	query   storage.CookieQuery
+
+	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
+	redirects int                // that led here
+	cookies   bool               // this hop attaches and learns cookies
+	attached  string             // the Cookie field that it attached
+
+	authorized struct{ field, value string } // what authorize set
+
+	inner  atomic.Int32 // loads that its protocol made
+	checks checks
+}
+
+type hopKey struct{}
+
+// Value finds the hop itself, and what the caller's context holds.
+func (h *hop) Value(key any) any {
+	if key == (hopKey{}) {
+		return h
+	}
+
+	return h.Context.Value(key)
+}
+
+// init prepares the hop's own copy of the request. Its header is shared with the
+// caller's until a stage has something to add.
+func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Request) {
+	h.Context, h.of, h.outer = ctx, l, outer
+	h.given, h.redirects = req, l.redirects
+	h.request = *req
+	h.request.Body = l.watchUpload(req.Body)
+	h.request.Method = canonicalMethod(req.Method)
+	if l.task.Collect != nil {
+		h.request.Trace = &protocols.Trace{}
+		h.request.Trace.Mark(protocols.FetchStart)
+	} else {
+		h.request.Trace = nil
+	}
+	if outer == nil {
+		l.failing = req.URL
+	}
+	if u := req.URL; u != nil && !isASCII(u.Host) {
+		h.request.URL = asciiHost(&h.request)
+	}
+}
+
+// canonicalMethod folds the case of the methods that Apple folds, and names GET.
+func canonicalMethod(method string) string {
+	switch upper := strings.ToUpper(method); upper {
+	case "":
+		return http.MethodGet
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodConnect:
+		return upper
+	default:
+		return method
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+
+	return true
+}
+
+// lookup validates the request and finds who loads it.
+func (h *hop) lookup() error {
+	if err := h.request.Validate(); err != nil {
+		return err
+	}
+	var inside *registry.Loading
+	if h.outer != nil {
+		inside = &h.outer.loading
+	}
+	match, err := h.of.engine.instances.Lookup(&h.request, inside)
+	if err != nil {
+		return err
+	}
+	h.match = match
+	h.loading = registry.Loading{Instance: match.Instance, Outer: inside}
+	h.request.DefaultPort = match.DefaultPort
+	if match.Security != protocols.Local && h.request.URL.Hostname() == "" {
+		return protocols.Errorf(protocols.BadURL, "the URL names no host")
+	}
+
+	return nil
+}
+
+// load lets the protocol load.
+func (h *hop) load() (*protocols.Response, error) {
+	resp, err := h.verified(h.call())
+	if err != nil {
+		h.collect(nil, 0, err)
+	}
+
+	return resp, err
+}
+
+// verified checks what a protocol returned.
+func (h *hop) verified(resp *protocols.Response, err error) (*protocols.Response, error) {
+	switch {
+	case err != nil && resp != nil:
+		closeBody(resp)
+
+		return nil, protocols.Errorf(protocols.Unknown, "the protocol returned a response and an error (contract clause 1): %w", err)
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, protocols.Errorf(protocols.Unknown, "the protocol returned neither a response nor an error (contract clause 1)")
+	}
+	if resp.Body == nil {
+		resp.Body = protocols.NoBody
+	}
+	if resp.URL == nil {
+		resp.URL = h.request.URL
+	}
+	if h.match.Security == protocols.Upgrades && h.checks.inClear() {
+		closeBody(resp)
+
+		return nil, protocols.Errorf(protocols.AppTransportSecurityRequiresSecureConnection,
+			"the scheme %q declares that it upgrades, and Load returned without TLS from Client.TLSConfig", h.match.Scheme.Name)
+	}
+
+	return resp, nil
+}
+
+// call turns a panic of the protocol into an error: a session outlives a bad
+// protocol.
+func (h *hop) call() (resp *protocols.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, protocols.Errorf(protocols.Unknown, "the protocol of scheme %q panicked: %v", h.match.Scheme.Name, p)
+		}
+	}()
+
+	return h.match.Protocol.Load(h, &h.request)
+}
+
+// replay tells whether the hop may be loaded once more: nothing of the request
+// was sent, or it is idempotent and a kept connection turned out to be closed.
+// The session's other retries have a policy of their own.
+func (l *load) replay(h *hop, err error) bool {
+	if l.replays >= 2 || l.ctx.Err() != nil || !h.given.Body.Replayable() || h.inner.Load() > 1 {
+		return false // of several inner loads an earlier one was sent
+	}
+	again := errors.Is(err, protocols.ErrNotSent) ||
+		errors.Is(err, protocols.ErrStaleConnection) && idempotent(h.request.Method)
+	if again {
+		l.replays++
+	}
+
+	return again
+}
+
+// idempotent is RFC 9110 §9.2.2.
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
+		return true
+	default:
+		return false
+	}
+}
+
+// reject ends a hop whose response a stage could not take further.
+func (h *hop) reject(resp *protocols.Response, phase string, err error) error {
+	closeBody(resp)
+	h.collect(resp, 0, err)
+
+	return at(phase, err)
+}
+
+// closeBody closes what a response holds open.
+func closeBody(resp *protocols.Response) {
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	if resp.Upgraded != nil {
+		_ = resp.Upgraded.Close()
+	}
+	if resp.Messages != nil {
+		_ = resp.Messages.Close(1001, "")
+	}
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// Task is what the session adds to one load. All of its functions may be nil.
+type Task struct {
+	// OneHop ends the pipeline after the first hop: no cookies, redirects or
+	// credentials (http.RoundTripper's contract).
+	OneHop bool
+	// Challenge answers a challenge.
+	Challenge func(context.Context, *protocols.Challenge) (protocols.Disposition, *protocols.Credential)
+	// Redirect is asked before a redirect is followed; nil refuses it, and the
+	// redirect itself becomes the result.
+	Redirect func(context.Context, *protocols.Response, *protocols.Request) (*protocols.Request, error)
+	// Inform is told of interim responses (1xx).
+	Inform func(context.Context, *protocols.Response)
+	// Collect is told of each transaction once it is done, in order; nil: nothing
+	// is measured.
+	Collect func(*Transaction)
+}
+
+var noTask = &Task{}
+
+// load is one load: the state that its hops share. It is made for the life of
+// the load and released at the end of the body.
+type load struct {
+	engine *Engine
+	task   *Task
+	ctx    context.Context // the caller's, made cancellable
+	cancel context.CancelCauseFunc
+	parent context.Context // the caller's
+
+	first       hop // the first hop needs no allocation of its own
+	op          string
+	failing     *url.URL // what an error names
+	redirects   int
+	replays     int
+	answers     answers // to challenges
+	acrossSites bool    // a redirect led to another site
+	plain       bool    // the app set Accept-Encoding: coded bodies are delivered as they are
+
+	timer entry // guarded by the clock's lock
+	idle  time.Duration
+	moved atomic.Int64 // when a byte moved last, or waiting began
+	wait  atomic.Int32 // waiting for the network: 1
+
+	response protocols.Response
+	body     body
+	ended    sync.Once
+
+	openMu sync.Mutex
+	open   interface{ Close() error } // what abandon closes
+}
+
+// Load runs the pipeline. The response's Body is decoded, and the caller must
+// close it; every error, that of the body included, is a *protocols.Error.
+func (e *Engine) Load(ctx context.Context, req *protocols.Request, task *Task) (*protocols.Response, error) {
+	return e.LoadIn(new(Room), ctx, req, task)
+}
+
+// Room is what one load needs. A caller that has more to allocate for a load
+// puts both into one struct, and gives LoadIn a Room of its own for each.
+type Room struct{ load load }
+
+// LoadIn is Load with the caller's room.
+func (e *Engine) LoadIn(room *Room, ctx context.Context, req *protocols.Request, task *Task) (*protocols.Response, error) {
+	if task == nil {
+		task = noTask
+	}
+	l := &room.load
+	if err := l.begin(e, ctx, req, task); err != nil {
+		return nil, err
+	}
+	resp, err := l.run(req)
+	if err != nil {
+		err = l.fail(err, "")
+		l.end()
+
+		return nil, err
+	}
+
+	return resp, nil
+}
+
+// run is the pipeline: one turn of the loop is one hop.
+func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
+	l.waiting()
+	defer l.idling()
+	for h := &l.first; ; h = new(hop) {
+		h.init(l, l.ctx, nil, req)
+		if err := h.lookup(); err != nil {
+			return nil, h.refuse("lookup", err)
+		}
+		if err := h.gate(); err != nil {
+			return nil, h.refuse("policy", err)
+		}
+		h.route()
+		h.attachCookies()
+		l.authorize(h)
+		resp, err := h.load()
+		l.touch() // the head's bytes
+		if err != nil {
+			if again := l.replay(h, err); again {
+				continue
+			}
+
+			return nil, err
+		}
+		h.learnCookies(resp)
+		if next, err := l.challenged(h, resp); err != nil {
+			return nil, h.reject(resp, "challenge", err)
+		} else if next {
+			continue
+		}
+		if next, err := l.redirected(h, resp); err != nil {
+			return nil, h.reject(resp, "redirect", err)
+		} else if next != nil {
+			req = next
+
+			continue
+		}
+
+		return l.deliver(h, resp)
+	}
+}
+
+func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, task *Task) error {
+	l.engine, l.task, l.parent, l.op = e, task, ctx, canonicalMethod(req.Method)
+	if req.URL == nil {
+		return &protocols.Error{Code: protocols.UnsupportedURL, Op: l.op, Err: errNoURL}
+	}
+	l.failing = req.URL
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.plain = req.Header.Get("Accept-Encoding") != ""
+	if err := e.start(l, req.Timeout); err != nil {
+		l.cancel(nil)
+
+		return l.fail(err, "")
+	}
+	if err := ctx.Err(); err != nil {
+		err = l.fail(err, "")
+		l.end()
+
+		return err
+	}
+
+	return nil
+}
+
+// end releases what the load holds. It is called once the result is complete,
+// has failed, or is given up.
+func (l *load) end() {
+	l.ended.Do(func() {
+		l.engine.clock.remove(l)
+		l.cancel(nil)
+		l.engine.active.Done()
+	})
+}
+
+// abandon ends a load from outside: its clock ran out, or the session is closed.
+// The body is closed too, so that a reader is released whose protocol does not
+// look at the context.
+func (l *load) abandon(cause error) {
+	l.cancel(cause)
+	l.openMu.Lock()
+	open := l.open
+	l.openMu.Unlock()
+	if open != nil {
+		_ = open.Close()
+		l.end()
+	}
+}
+
+// ask runs a question to the app: the clocks stand still meanwhile.
+func (l *load) ask(question func()) {
+	l.engine.clock.pause(l)
+	defer l.engine.clock.resume(l)
+	question()
+}

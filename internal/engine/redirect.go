@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// redirected tells what is to be loaded next; nil: the response is the result.
+// The rules are those of RFC 9110 §15.4 with the decisions of DESIGN.md.
+func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request, error) {
+	if l.task.OneHop || resp.Upgraded != nil || resp.Messages != nil {
+		return nil, nil
+	}
+	next := resp.Redirect
+	if next == nil {
+		if next = httpRedirect(&h.request, resp); next == nil {
+			return nil, nil
+		}
+	} else {
+		next = next.Clone()
+	}
+	h.own(next)
+	if next.URL == nil {
+		return nil, protocols.Errorf(protocols.RedirectToNonExistentLocation, "the redirect names no URL")
+	}
+	if limit := l.engine.config.RedirectLimit; l.redirects >= limit && limit > 0 || limit < 0 {
+		l.failing = next.URL
+
+		return nil, protocols.Errorf(protocols.HTTPTooManyRedirects, "%d redirects were followed", l.redirects)
+	}
+	restrict(&h.request, next)
+	next, err := l.askRedirect(h, resp, next)
+	if next == nil || err != nil {
+		return nil, err
+	}
+	if err := l.mayLand(h, next); err != nil {
+		return nil, err
+	}
+	drain(resp)
+	h.collect(resp, 0, nil)
+	l.redirects++
+	l.acrossSites = l.acrossSites || site(h.request.URL) != site(next.URL)
+	if !sameOrigin(h.request.URL, next.URL) {
+		l.answers.forget()
+	}
+
+	return next, nil
+}
+
+// own takes from the next request what the stages had put on this one: the app's
+// fields and body come back, and cookies and credentials are found anew.
+func (h *hop) own(next *protocols.Request) {
+	withdraw(next, "Cookie", h.attached, h.given.Header["Cookie"])
+	withdraw(next, h.authorized.field, h.authorized.value, h.given.Header[h.authorized.field])
+	if next.Body == h.request.Body {
+		next.Body = h.given.Body
+	}
+	if next.Credential == h.request.Credential {
+		next.Credential = h.given.Credential
+	}
+	next.Trace, next.Route, next.DefaultPort = nil, protocols.Route{}, 0
+}
+
+func (l *load) askRedirect(h *hop, resp *protocols.Response, next *protocols.Request) (answer *protocols.Request, err error) {
+	if l.task.Redirect == nil {
+		return next, nil
+	}
+	l.ask(func() { answer, err = l.task.Redirect(h, resp, next) })
+
+	return answer, err
+}
+
+// mayLand refuses a redirect from another scheme that the target does not
+// expect: http must not reach file.
+func (l *load) mayLand(h *hop, next *protocols.Request) error {
+	if next.URL == nil {
+		return protocols.Errorf(protocols.BadURL, "%w", errNoURL)
+	}
+	if strings.EqualFold(next.URL.Scheme, h.request.URL.Scheme) {
+		return nil
+	}
+	match, err := l.engine.instances.Lookup(next, nil)
+	if err == nil && !match.Redirectable {
+		err = protocols.Errorf(protocols.UnsupportedURL,
+			"a redirect from %s to %s is refused", h.request.URL.Scheme, next.URL.Scheme)
+	}
+	if err != nil {
+		l.failing = next.URL
+	}
+
+	return err
+}
+
+// httpRedirect builds the request that an HTTP response redirects to; nil: it
+// does not.
+func httpRedirect(req *protocols.Request, resp *protocols.Response) *protocols.Request {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil
+	}
+	location := locationOf(resp.Header["Location"])
+	if location == "" {
+		return nil
+	}
+	target, err := url.Parse(location)
+	if err != nil {
+		return nil
+	}
+	next := req.Clone()
+	next.URL = req.URL.ResolveReference(target)
+	if target.Fragment == "" && next.URL.Fragment == "" {
+		next.URL.Fragment, next.URL.RawFragment = req.URL.Fragment, req.URL.RawFragment
+	}
+	if method := redirectMethod(req.Method, resp.StatusCode); method != req.Method {
+		next.Method = method
+		next.Body = nil
+		for _, name := range []string{
+			"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Transfer-Encoding", "Expect",
+		} {
+			next.Header.Del(name)
+		}
+	}
+	next.Header.Del("Host") // that of the new URL
+
+	return next
+}
+
+// locationOf is the one target that the Location fields name; "" where they name
+// none, or disagree. Empty fields say nothing (some servers send one before the
+// real one).
+func locationOf(fields []string) string {
+	const longest = 64 << 10
+	location := ""
+	for _, field := range fields {
+		switch {
+		case field == "" || field == location:
+		case location == "" && len(field) <= longest:
+			location = field
+		default:
+			return ""
+		}
+	}
+
+	return location
+}
+
+// redirectMethod: 303 makes GET of every method but HEAD; 301 and 302 make GET
+// of POST; the others keep it.
+func redirectMethod(method string, status int) string {
+	switch {
+	case status == http.StatusSeeOther && method != http.MethodHead,
+		(status == http.StatusMovedPermanently || status == http.StatusFound) && method == http.MethodPost:
+		return http.MethodGet
+	default:
+		return method
+	}
+}
+
+// restrict drops the app's secrets from a request that goes to another origin.
+// Cookies are attached anew for the new URL in either case.
+func restrict(from, next *protocols.Request) {
+	if sameOrigin(from.URL, next.URL) {
+		return
+	}
+	for _, name := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
+		next.Header.Del(name)
+	}
+	next.Credential = nil
+	next.Bind = ""
+}
+
+// sameOrigin is RFC 6454 §5: scheme, host and port.
+func sameOrigin(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+// site is the registrable domain, the unit of a cookie's SameSite (RFC 6265bis
+// §5.2); a host without one stands for itself.
+func site(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
+		return domain
+	}
+
+	return host
+}
+
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "http", "ws":
+		return "80"
+	case "https", "wss":
+		return "443"
+	default:
+		return ""
+	}
+}
+
+// drain reads what is left of a short body, so that its connection can be used
+// again, and closes it.
+func drain(resp *protocols.Response) {
+	const short = 16 << 10
+	if n := resp.KnownLength(); n >= 0 && n <= short {
+		_, _ = io.CopyN(io.Discard, resp.Body, short)
+	}
+	closeBody(resp)
+}
+
+// Redirection says in words what the rules would do with a status, for Explain.
+func redirection(method string) string {
+	return fmt.Sprintf("301, 302: %s; 303: %s; 307, 308: %s",
+		redirectMethod(method, 301), redirectMethod(method, 303), redirectMethod(method, 307))
+}

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"crypto/tls"
+	"sync"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// sessionsPerPolicy is how many TLS sessions are kept for resumption under one
+// TLS policy.
+const sessionsPerPolicy = 256
+
+// tlsConfigs makes the configurations of a session. TLS sessions are kept apart
+// by policy: one resumed under a stricter policy would skip its floor.
+type tlsConfigs struct {
+	base *tls.Config // nil: the defaults
+
+	mu     sync.RWMutex
+	caches map[ats.Floor]*tlsPolicy
+}
+
+// tlsPolicy is what is kept for one floor.
+type tlsPolicy struct {
+	key      string
+	sessions tls.ClientSessionCache
+}
+
+func (t *tlsConfigs) of(floor ats.Floor) *tlsPolicy {
+	t.mu.RLock()
+	p := t.caches[floor]
+	t.mu.RUnlock()
+	if p != nil {
+		return p
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.caches == nil {
+		t.caches = make(map[ats.Floor]*tlsPolicy)
+	}
+	if p = t.caches[floor]; p == nil {
+		p = &tlsPolicy{floor.Key(), tls.NewLRUClientSessionCache(sessionsPerPolicy)}
+		t.caches[floor] = p
+	}
+
+	return p
+}
+
+// policy is the identity of a floor, without allocating it anew.
+func (t *tlsConfigs) policy(floor ats.Floor) string { return t.of(floor).key }
+
+// tlsConfig is the configuration for one handshake of the hop.
+func (h *hop) tlsConfig(host string) *tls.Config {
+	t := &h.of.engine.tls
+	config := &tls.Config{}
+	if t.base != nil {
+		config = t.base.Clone()
+	}
+	config.ServerName = host
+	floor := h.of.engine.rules.Floor(h.judged(host))
+	if config.RootCAs != nil {
+		floor.Anchors = ats.AppAnchors
+	}
+	floor.Apply(config)
+	config.ClientSessionCache = t.of(floor).sessions
+	verify := config.VerifyConnection
+	trace := h.request.Trace
+	trace.Mark(protocols.SecureConnectionStart)
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if verify != nil {
+			if err := verify(state); err != nil {
+				return err
+			}
+		}
+		trace.Mark(protocols.SecureConnectionEnd)
+		h.checks.verified()
+
+		return nil
+	}
+
+	return config
+}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"io"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// unwatched is how much of a request body goes out unnoticed: so little lies in
+// the system's buffers at once.
+const unwatched = 64 << 10
+
+// watchUpload makes the reading of a request body count as movement of bytes. A
+// body that is short and in memory needs no watching.
+func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
+	if b == nil || b.Open == nil && b.File == "" && len(b.Bytes) <= unwatched {
+		return b
+	}
+	watched := *b
+	watched.Open = func(offset int64) (io.ReadCloser, error) {
+		rc, err := b.OpenAt(offset)
+		if err != nil {
+			return nil, err
+		}
+
+		return &upload{rc, l}, nil
+	}
+
+	return &watched
+}
+
+// upload is a request body that is being sent.
+type upload struct {
+	io.ReadCloser
+
+	of *load
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if n > 0 {
+		u.of.touch()
+	}
+
+	return n, err
+}
