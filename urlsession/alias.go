@@ -1,0 +1,92 @@
+package urlsession
+
+import "github.com/urlkit/urlkit/protocols"
+
+// The types of the contract that an app meets, so that it imports one package.
+type (
+	// Error is the one error of a failed load.
+	Error = protocols.Error
+	// Code is a number of NSURLErrorDomain, and an error.
+	Code = protocols.Code
+	// Request is a URL load request.
+	Request = protocols.Request
+	// Body is the body of a request.
+	Body = protocols.Body
+	// Challenge is a question for a credential.
+	Challenge = protocols.Challenge
+	// ProtectionSpace is where a credential is good.
+	ProtectionSpace = protocols.ProtectionSpace
+	// Credential is a user and password, a token or a certificate.
+	Credential = protocols.Credential
+	// Disposition is the answer to a challenge.
+	Disposition = protocols.Disposition
+	// ConnInfo are facts of a connection.
+	ConnInfo = protocols.ConnInfo
+)
+
+// The answers to a challenge.
+const (
+	PerformDefaultHandling        = protocols.PerformDefaultHandling
+	UseCredential                 = protocols.UseCredential
+	CancelAuthenticationChallenge = protocols.CancelAuthenticationChallenge
+	RejectProtectionSpace         = protocols.RejectProtectionSpace
+)
+
+// The codes of NSURLErrorDomain.
+const (
+	Unknown                                      = protocols.Unknown
+	BackgroundSessionRequiresSharedContainer     = protocols.BackgroundSessionRequiresSharedContainer
+	BackgroundSessionInUseByAnotherProcess       = protocols.BackgroundSessionInUseByAnotherProcess
+	BackgroundSessionWasDisconnected             = protocols.BackgroundSessionWasDisconnected
+	Cancelled                                    = protocols.Cancelled
+	BadURL                                       = protocols.BadURL
+	TimedOut                                     = protocols.TimedOut
+	UnsupportedURL                               = protocols.UnsupportedURL
+	CannotFindHost                               = protocols.CannotFindHost
+	CannotConnectToHost                          = protocols.CannotConnectToHost
+	NetworkConnectionLost                        = protocols.NetworkConnectionLost
+	DNSLookupFailed                              = protocols.DNSLookupFailed
+	HTTPTooManyRedirects                         = protocols.HTTPTooManyRedirects
+	ResourceUnavailable                          = protocols.ResourceUnavailable
+	NotConnectedToInternet                       = protocols.NotConnectedToInternet
+	RedirectToNonExistentLocation                = protocols.RedirectToNonExistentLocation
+	BadServerResponse                            = protocols.BadServerResponse
+	UserCancelledAuthentication                  = protocols.UserCancelledAuthentication
+	UserAuthenticationRequired                   = protocols.UserAuthenticationRequired
+	ZeroByteResource                             = protocols.ZeroByteResource
+	CannotDecodeRawData                          = protocols.CannotDecodeRawData
+	CannotDecodeContentData                      = protocols.CannotDecodeContentData
+	CannotParseResponse                          = protocols.CannotParseResponse
+	InternationalRoamingOff                      = protocols.InternationalRoamingOff
+	CallIsActive                                 = protocols.CallIsActive
+	DataNotAllowed                               = protocols.DataNotAllowed
+	RequestBodyStreamExhausted                   = protocols.RequestBodyStreamExhausted
+	AppTransportSecurityRequiresSecureConnection = protocols.AppTransportSecurityRequiresSecureConnection
+	FileDoesNotExist                             = protocols.FileDoesNotExist
+	FileIsDirectory                              = protocols.FileIsDirectory
+	NoPermissionsToReadFile                      = protocols.NoPermissionsToReadFile
+	DataLengthExceedsMaximum                     = protocols.DataLengthExceedsMaximum
+	FileOutsideSafeArea                          = protocols.FileOutsideSafeArea
+	SecureConnectionFailed                       = protocols.SecureConnectionFailed
+	ServerCertificateHasBadDate                  = protocols.ServerCertificateHasBadDate
+	ServerCertificateUntrusted                   = protocols.ServerCertificateUntrusted
+	ServerCertificateHasUnknownRoot              = protocols.ServerCertificateHasUnknownRoot
+	ServerCertificateNotYetValid                 = protocols.ServerCertificateNotYetValid
+	ClientCertificateRejected                    = protocols.ClientCertificateRejected
+	ClientCertificateRequired                    = protocols.ClientCertificateRequired
+	CannotLoadFromNetwork                        = protocols.CannotLoadFromNetwork
+	CannotCreateFile                             = protocols.CannotCreateFile
+	CannotOpenFile                               = protocols.CannotOpenFile
+	CannotCloseFile                              = protocols.CannotCloseFile
+	CannotWriteToFile                            = protocols.CannotWriteToFile
+	CannotRemoveFile                             = protocols.CannotRemoveFile
+	CannotMoveFile                               = protocols.CannotMoveFile
+	DownloadDecodingFailedMidStream              = protocols.DownloadDecodingFailedMidStream
+	DownloadDecodingFailedToComplete             = protocols.DownloadDecodingFailedToComplete
+)
+
+// NewRequest makes a request from a method ("" is GET), a URL and a body (nil
+// for none). A URL that cannot be parsed or has no scheme is BadURL.
+func NewRequest(method, url string, body *Body) (*Request, error) {
+	return protocols.NewRequest(method, url, body)
+}

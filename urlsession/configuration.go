@@ -1,0 +1,188 @@
+package urlsession
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
+	"github.com/urlkit/urlkit/storage"
+)
+
+// Configuration says how a session loads (Apple's URLSessionConfiguration). It
+// is a value: New copies it, and later changes have no effect on a session. The
+// zero value is DefaultConfiguration. For durations and limits 0 is the default
+// and a negative value none.
+type Configuration struct {
+	// Protocols are asked before the built-in ones, the first first.
+	Protocols []protocols.Scheme
+	// ATS is the App Transport Security policy. The zero value is the secure
+	// default: no clear text but to local hosts, TLS 1.2 with forward secrecy.
+	ATS ats.Policy
+
+	// RequestTimeout is the longest time with no byte moving (Apple's
+	// timeoutIntervalForRequest); 60 seconds. A request's own wins.
+	RequestTimeout time.Duration
+	// ResourceTimeout is the time for a whole load (Apple's
+	// timeoutIntervalForResource); 7 days.
+	ResourceTimeout time.Duration
+	// ConnectTimeout is the time for making a connection; 30 seconds.
+	ConnectTimeout time.Duration
+
+	// AdditionalHeaders are added to HTTP requests that lack them (Apple's
+	// httpAdditionalHeaders). Authorization, Connection, Host, Proxy-Authenticate,
+	// Proxy-Authorization and WWW-Authenticate are refused by New.
+	AdditionalHeaders http.Header
+	// MaximumConnectionsPerHost bounds the connections to one host (Apple's
+	// httpMaximumConnectionsPerHost); 6.
+	MaximumConnectionsPerHost int
+	// RedirectLimit is how many redirects are followed; 20.
+	RedirectLimit int
+	// MaximumDataLength bounds what Data collects in memory, in bytes; 1 GiB.
+	// More is DataLengthExceedsMaximum. Bytes has no such bound.
+	MaximumDataLength int64
+	// MaximumExpansion is how many bytes one byte of a compressed body may decode
+	// to, once it has decoded to 16 MiB; 256. More is CannotDecodeRawData.
+	MaximumExpansion int
+
+	// Cookies is the store of cookies; nil: the process-wide one, or a private one
+	// of an ephemeral session. cookie.None keeps none.
+	Cookies storage.CookieStore
+	// OmitsCookies attaches no stored cookies (the opposite of Apple's
+	// httpShouldSetCookies). Received ones are stored all the same.
+	OmitsCookies bool
+	// CookieAcceptPolicy says whose cookies are stored.
+	CookieAcceptPolicy storage.CookieAcceptPolicy
+	// Credentials is the store of credentials; nil: the process-wide one, or a
+	// private one of an ephemeral session. credential.None keeps none.
+	Credentials storage.CredentialStore
+
+	// RootCAs are the certificate authorities that are trusted; nil: the system's.
+	RootCAs *x509.CertPool
+	// Certificates are presented to servers that ask for one.
+	Certificates []tls.Certificate
+	// MinimumTLSVersion and MaximumTLSVersion bound what is negotiated, within
+	// what ATS allows (tls.VersionTLS12 and so on); 0: TLS 1.2 and 1.3.
+	MinimumTLSVersion, MaximumTLSVersion uint16
+
+	// Resolver looks names up; nil: the system's.
+	Resolver proxy.Resolver
+
+	ephemeral bool
+}
+
+// DefaultConfiguration keeps cookies and credentials in the process-wide stores
+// (Apple's URLSessionConfiguration.default).
+func DefaultConfiguration() Configuration { return Configuration{} }
+
+// EphemeralConfiguration keeps everything in memory, in private stores that go
+// with the session (Apple's URLSessionConfiguration.ephemeral).
+func EphemeralConfiguration() Configuration { return Configuration{ephemeral: true} }
+
+// Clone gives an independent copy: no slice, map or policy is shared. Stores and
+// certificate pools are, as they are meant to be.
+func (c Configuration) Clone() Configuration {
+	c.Protocols = slices.Clone(c.Protocols)
+	c.ATS = c.ATS.Clone()
+	c.AdditionalHeaders = c.AdditionalHeaders.Clone()
+	c.Certificates = slices.Clone(c.Certificates)
+
+	return c
+}
+
+// reserved are the fields that a session sets itself.
+var reserved = []string{
+	"Authorization", "Connection", "Host", "Proxy-Authenticate", "Proxy-Authorization", "Www-Authenticate",
+}
+
+func (c *Configuration) validate() error {
+	var errs []error
+	for name := range maps.Keys(c.AdditionalHeaders) {
+		if name = textproto.CanonicalMIMEHeaderKey(name); slices.Contains(reserved, name) {
+			errs = append(errs, fmt.Errorf(
+				"AdditionalHeaders: %s is reserved: set it on a request, or answer a challenge", name))
+		}
+	}
+	probe := protocols.Request{URL: emptyURL, Header: c.AdditionalHeaders}
+	if err := probe.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("AdditionalHeaders: %w", err))
+	}
+	if c.MinimumTLSVersion != 0 && c.MaximumTLSVersion != 0 && c.MinimumTLSVersion > c.MaximumTLSVersion {
+		errs = append(errs, fmt.Errorf("MinimumTLSVersion %s is above MaximumTLSVersion %s",
+			tls.VersionName(c.MinimumTLSVersion), tls.VersionName(c.MaximumTLSVersion)))
+	}
+	if c.MaximumTLSVersion != 0 && c.MaximumTLSVersion < tls.VersionTLS12 {
+		errs = append(errs, fmt.Errorf("MaximumTLSVersion %s is below the floor of every policy", tls.VersionName(c.MaximumTLSVersion)))
+	}
+
+	return errors.Join(errs...)
+}
+
+// tls is the base of the session's TLS configurations; policy tightens it.
+func (c *Configuration) tls() *tls.Config {
+	return &tls.Config{
+		RootCAs: c.RootCAs, Certificates: c.Certificates,
+		MinVersion: c.MinimumTLSVersion, MaxVersion: c.MaximumTLSVersion,
+	}
+}
+
+// header is what HTTP requests get where they lack it: the app's fields, then
+// the session's own.
+func (c *Configuration) header() http.Header {
+	h := http.Header{
+		"Accept":          {"*/*"},
+		"Accept-Encoding": {"gzip, deflate, br, zstd"},
+		"User-Agent":      {"urlkit/" + Version},
+	}
+	if language := acceptLanguage(os.Getenv); language != "" {
+		h["Accept-Language"] = []string{language}
+	}
+	for name, values := range c.AdditionalHeaders {
+		h[textproto.CanonicalMIMEHeaderKey(name)] = slices.Clone(values)
+	}
+
+	return h
+}
+
+// acceptLanguage makes a field value of the locale ("de_AT.UTF-8" gives
+// "de-AT,de;q=0.9"); "" where none is set.
+func acceptLanguage(getenv func(string) string) string {
+	locale := ""
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if locale = getenv(name); locale != "" {
+			break
+		}
+	}
+	locale, _, _ = strings.Cut(locale, ".")
+	locale, _, _ = strings.Cut(locale, "@")
+	language, region, _ := strings.Cut(locale, "_")
+	if !isLetters(language, 2, 3) {
+		return "" // "C", "POSIX", or nothing
+	}
+	language = strings.ToLower(language)
+	if !isLetters(region, 2, 2) {
+		return language
+	}
+
+	return language + "-" + strings.ToUpper(region) + "," + language + ";q=0.9"
+}
+
+func isLetters(s string, least, most int) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+
+	return least <= len(s) && len(s) <= most
+}

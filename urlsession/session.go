@@ -1,0 +1,214 @@
+package urlsession
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/urlkit/urlkit/internal/engine"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/protocols/standard"
+	"github.com/urlkit/urlkit/proxy"
+	"github.com/urlkit/urlkit/registry"
+	"github.com/urlkit/urlkit/storage/cookie"
+	"github.com/urlkit/urlkit/storage/credential"
+)
+
+// Version is the version in the User-Agent field.
+const Version = "0.1"
+
+// ErrSessionInvalidated is beneath the error (Cancelled) of every load that a
+// closed session ends or refuses.
+var ErrSessionInvalidated = engine.ErrInvalidated
+
+var emptyURL = &url.URL{}
+
+// Session loads URLs (Apple's URLSession). It is made by New, safe for use by
+// several goroutines, and must not be copied.
+type Session struct {
+	_ noCopy
+
+	configuration Configuration
+	engine        *engine.Engine
+	task          engine.Task // of a load that nobody measures
+	maximum       int64       // bytes that Data collects
+	shared        bool
+}
+
+// noCopy makes go vet refuse a copy.
+type noCopy struct{ sync.Mutex } //nolint:unused // read by go vet
+
+// New makes a session. A contradictory policy, a malformed exception domain, a
+// scheme that cannot be registered or a reserved header field is refused here.
+// delegate may be nil. Close the session when it is no longer needed.
+func New(configuration Configuration, delegate *Delegate) (*Session, error) {
+	c := configuration.Clone()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("urlsession: %w", err)
+	}
+	s := &Session{configuration: c, maximum: c.MaximumDataLength}
+	if s.maximum == 0 {
+		s.maximum = 1 << 30
+	}
+	var builtIn standard.Config
+	builtIn.HTTP.MaximumConnectionsPerHost = c.MaximumConnectionsPerHost
+	builtIn.HTTP.Header = c.header()
+	config := engine.Config{
+		Registry:           registry.New(standard.Schemes(builtIn)...).With(c.Protocols...),
+		Policy:             c.ATS,
+		Dialer:             &proxy.Dialer{Resolver: c.Resolver, ConnectTimeout: c.ConnectTimeout},
+		Cookies:            c.Cookies,
+		CookieAcceptPolicy: c.CookieAcceptPolicy,
+		OmitsCookies:       c.OmitsCookies,
+		Credentials:        c.Credentials,
+		Decoders:           decoders,
+		TLS:                c.tls(),
+		RequestTimeout:     c.RequestTimeout,
+		ResourceTimeout:    c.ResourceTimeout,
+		RedirectLimit:      c.RedirectLimit,
+		Expansion:          c.MaximumExpansion,
+	}
+	s.stores(&config)
+	var err error
+	if s.engine, err = engine.New(config); err != nil {
+		return nil, fmt.Errorf("urlsession: %w", err)
+	}
+	s.task.Challenge = delegate.challenge()
+
+	return s, nil
+}
+
+// stores fills in the stores that the kind of session has.
+func (s *Session) stores(config *engine.Config) {
+	if config.Cookies == nil {
+		config.Cookies = cookie.Shared()
+		if s.configuration.ephemeral {
+			config.Cookies = cookie.NewStore()
+		}
+	}
+	if config.Credentials == nil {
+		config.Credentials = credential.Shared()
+		if s.configuration.ephemeral {
+			config.Credentials = credential.NewStore()
+		}
+	}
+}
+
+// Configuration is a copy of what the session was made from.
+func (s *Session) Configuration() Configuration { return s.configuration.Clone() }
+
+// Close cancels what is running, returns when the last load is done, and closes
+// idle connections. Later loads fail with Cancelled and ErrSessionInvalidated.
+// On the shared session it does nothing.
+func (s *Session) Close() error {
+	if s.shared {
+		return nil
+	}
+
+	return s.engine.Close()
+}
+
+// Data loads a request and returns its whole body, decoded. The slice is the
+// caller's, and not nil on success. The response is also returned with an error
+// if its head had arrived. When ctx ends the load fails with Cancelled or
+// TimedOut.
+func (s *Session) Data(ctx context.Context, req *Request) ([]byte, *Response, error) {
+	var l struct { // one allocation
+		room     engine.Room
+		response Response
+	}
+	r, err := s.engine.LoadIn(&l.room, ctx, req, s.taskFor(ctx))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unexpected(r); err != nil {
+		return nil, newResponse(r), err
+	}
+	data, err := engine.ReadAll(r, s.maximum)
+	l.response.fill(r)
+
+	return data, &l.response, err
+}
+
+// Bytes loads a request and returns at the response head; the body streams. The
+// caller closes the stream, which ends the load.
+func (s *Session) Bytes(ctx context.Context, req *Request) (*ByteStream, error) {
+	r, err := s.engine.Load(ctx, req, s.taskFor(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if err := unexpected(r); err != nil {
+		return nil, err
+	}
+
+	return &ByteStream{body: r.Body, response: newResponse(r), load: r}, nil
+}
+
+// unexpected ends a response that is a connection where bytes were asked for.
+func unexpected(r *protocols.Response) error {
+	if r.Upgraded == nil && r.Messages == nil {
+		return nil
+	}
+	var errs []error
+	if r.Upgraded != nil {
+		errs = append(errs, r.Upgraded.Close())
+	}
+	if r.Messages != nil {
+		errs = append(errs, r.Messages.Close(1001, ""))
+	}
+
+	return &Error{
+		Code: BadServerResponse, Op: "load", URL: protocols.Redact(r.URL),
+		Err: errors.Join(append(errs, errors.New("the response is a connection, not a body"))...),
+	}
+}
+
+func (s *Session) taskFor(ctx context.Context) *engine.Task {
+	c := collectorOf(ctx)
+	if c == nil {
+		return &s.task
+	}
+	task := s.task
+	c.begin()
+	task.Collect = c.collect
+
+	return &task
+}
+
+// Explain says what loading the request would do, stage by stage, without
+// sending anything: which protocol takes it, what App Transport Security
+// decides, which way it goes, which cookies it carries, how redirects would be
+// followed. The error is the one that Data would give before sending.
+func (s *Session) Explain(ctx context.Context, req *Request) (*Explanation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	steps, err := s.engine.Explain(req)
+
+	return &Explanation{Request: req.String(), Steps: steps}, err
+}
+
+// Explanation is what each stage of a load would do.
+type Explanation struct {
+	// Request is the method and the URL, without secrets.
+	Request string
+	// Steps are the stages in their order.
+	Steps []Step
+}
+
+// Step is the verdict of one stage.
+type Step = engine.Step
+
+// String gives the stages, one a line.
+func (e *Explanation) String() string {
+	var b strings.Builder
+	b.WriteString(e.Request)
+	for _, step := range e.Steps {
+		fmt.Fprintf(&b, "\n  %-9s %s", step.Stage, step.Verdict)
+	}
+
+	return b.String()
+}
