@@ -1,0 +1,143 @@
+// Tour loads URLs of every kind through one session, from an origin that it
+// starts on loopback, and prints what happened to each.
+//
+//	go run ./examples/tour
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/urlsession"
+)
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "tour:", err)
+		os.Exit(1)
+	}
+}
+
+// A stop is one URL of the tour.
+type stop struct {
+	url     string
+	session *urlsession.Session
+	note    string
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	origin, err := startOrigin()
+	if err != nil {
+		return err
+	}
+	defer origin.Close()
+
+	strict, err := newSession(origin, ats.Policy{AllowsLocalNetworking: ats.No})
+	if err != nil {
+		return err
+	}
+	defer strict.Close()
+	lenient, err := newSession(origin, ats.Policy{
+		AllowsLocalNetworking: ats.No,
+		ExceptionDomains:      map[string]ats.Exception{"127.0.0.1": {AllowsInsecureHTTPLoads: true}},
+	})
+	if err != nil {
+		return err
+	}
+	defer lenient.Close()
+
+	file, err := writeFile()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(filepath.Dir(file))
+
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "URL\tURLProtocol\tnegotiated\tbytes\ttime\tpolicy")
+	for _, s := range []stop{
+		{"data:text/plain,Hello%2C%20tour", strict, ""},
+		{"file://" + filepath.ToSlash(file), strict, ""},
+		{origin.clear + "/hello", strict, "clear text is refused"},
+		{origin.clear + "/hello", lenient, "the same, allowed by an exception"},
+		{origin.http1 + "/hello", strict, ""},
+		{origin.http2 + "/hello", strict, ""},
+		{"reverse://" + origin.reverse + "/stressed", lenient, "a scheme of this program"},
+	} {
+		if err := visit(ctx, table, s); err != nil {
+			return err
+		}
+	}
+
+	return table.Flush()
+}
+
+func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {
+	cfg := urlsession.EphemeralConfiguration()
+	cfg.Protocols = []protocols.Scheme{Reverse}
+	cfg.RootCAs = o.roots
+	cfg.ATS = policy
+
+	return urlsession.New(cfg, nil)
+}
+
+// visit loads one URL and prints a row of what its metrics say.
+func visit(ctx context.Context, out io.Writer, s stop) error {
+	req, err := urlsession.NewRequest("", s.url, nil)
+	if err != nil {
+		return err
+	}
+	var metrics urlsession.TaskMetrics
+	_, _, err = s.session.Data(urlsession.WithMetrics(ctx, &metrics), req)
+	refused := errors.Is(err, urlsession.AppTransportSecurityRequiresSecureConnection)
+	if err != nil && !refused {
+		return err
+	}
+	if len(metrics.Transactions) == 0 {
+		return fmt.Errorf("no transaction was measured for %s", req)
+	}
+	t := metrics.Transactions[len(metrics.Transactions)-1]
+	negotiated := t.NetworkProtocolName
+	if t.TLS() != "" {
+		negotiated += ", " + t.TLS()
+	}
+	if negotiated == "" {
+		negotiated = "-"
+	}
+	_, err = fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%v\t%s\n", protocols.Redact(req.URL), t.URLProtocol, negotiated,
+		t.BodyBytesAfterDecoding, metrics.End.Sub(metrics.Start).Round(10*time.Microsecond), policyOf(t, s.note))
+
+	return err
+}
+
+func policyOf(t urlsession.TransactionMetrics, note string) string {
+	text := t.Policy
+	var e *urlsession.Error
+	if errors.As(t.Err, &e) {
+		text = e.Code.Error() + ": " + e.Err.Error()
+	}
+	if note != "" {
+		text = note + ": " + text
+	}
+
+	return text
+}
+
+func writeFile() (string, error) {
+	dir, err := os.MkdirTemp("", "tour")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "hello.txt")
+
+	return name, os.WriteFile(name, []byte("Hello from a file\n"), 0o600)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTour reads the table that the program prints: its columns come from the
+// metrics of each load.
+func TestTour(t *testing.T) {
+	var out strings.Builder
+	if err := run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	want := []struct{ url, protocol, negotiated, bytes, policy string }{
+		{"data:text/plain,...", "data.", "-", "11", "no network"},
+		{"file:///", "file.", "-", "18", "no network"},
+		{"http://127.0.0.1:", "http.", "-", "0", "appTransportSecurityRequiresSecureConnection (-1022)"},
+		{"http://127.0.0.1:", "http.", "http/1.1", "20", "ExceptionDomains"},
+		{"https://127.0.0.1:", "http.", "http/1.1, TLS 1.3", "20", "secure connection required"},
+		{"https://127.0.0.1:", "http.", "h2, TLS 1.3", "20", "secure connection required"},
+		{"reverse://127.0.0.1:", "main.reverse", "reverse", "9", "ExceptionDomains"},
+	}
+	if len(lines) != len(want)+1 {
+		t.Fatalf("the table has %d rows, want %d:\n%s", len(lines)-1, len(want), out.String())
+	}
+	for i, w := range want {
+		row := splitColumns(lines[i+1])
+		if len(row) != 6 {
+			t.Fatalf("row %q has %d columns", lines[i+1], len(row))
+		}
+		if !strings.HasPrefix(row[0], w.url) || !strings.Contains(row[1], w.protocol) || row[2] != w.negotiated ||
+			row[3] != w.bytes || !strings.Contains(row[5], w.policy) {
+			t.Errorf("row %d is\n%q, want\n%+v", i, row, w)
+		}
+	}
+}
+
+// splitColumns takes a row apart where at least two blanks stand.
+func splitColumns(line string) []string {
+	var columns []string
+	for column := range strings.SplitSeq(line, "  ") {
+		if column = strings.TrimSpace(column); column != "" {
+			columns = append(columns, column)
+		}
+	}
+
+	return columns
+}
