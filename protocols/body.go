@@ -14,7 +14,8 @@ import (
 // challenge, a 307, a dead connection), and never while an earlier reader of it
 // is open. The zero value is an empty body.
 type Body struct {
-	// Length in bytes; -1: unknown.
+	// Length in bytes; -1: unknown. 0 with a File or an Open counts as not said:
+	// KnownLength finds it out where that is possible.
 	Length int64
 	// Bytes is the body itself; not copied, not to be changed while in use.
 	Bytes []byte
@@ -23,6 +24,8 @@ type Body struct {
 	// Open gives a reader that starts at offset. It may refuse an offset, or a
 	// second opening, with an error.
 	Open func(offset int64) (io.ReadCloser, error)
+	// Once says that Open works one time only; a second opening is an error.
+	Once bool
 }
 
 // BytesBody is a body of these bytes. They are not copied.
@@ -46,16 +49,16 @@ func FileBody(path string) *Body {
 }
 
 // FuncBody is a body that open makes anew for each sending, from the offset that
-// it is given. length is -1 where it is unknown.
+// it is given. length is -1, or 0, where it is unknown.
 func FuncBody(length int64, open func(offset int64) (io.ReadCloser, error)) *Body {
 	return &Body{Length: length, Open: open}
 }
 
-// ReaderBody is a body read from r. An io.Seeker is sought back for each sending
-// and never closed; any other reader can be sent only once (a second sending is
-// RequestBodyStreamExhausted) and is closed after it if it is an io.Closer. The
-// length is known for a reader with Len or Seek; otherwise it is -1. A nil reader
-// gives nil, no body.
+// ReaderBody is a body read from r. An io.Seeker is sought back for each sending,
+// is never closed, and serves one load at a time; any other reader can be sent
+// only once (a second sending is RequestBodyStreamExhausted), and a session closes
+// it, if it is an io.Closer, in every outcome. The length is known for a reader
+// with Len or Seek; otherwise it is -1. A nil reader gives nil, no body.
 func ReaderBody(r io.Reader) *Body {
 	if r == nil {
 		return nil
@@ -69,9 +72,11 @@ func ReaderBody(r io.Reader) *Body {
 	if l, ok := r.(interface{ Len() int }); ok {
 		length = int64(l.Len())
 	}
+	if length == 0 {
+		length = -1 // a Len that says nothing of what a Read would give
+	}
 	var opened atomic.Bool
-
-	return FuncBody(length, func(offset int64) (io.ReadCloser, error) {
+	b := FuncBody(length, func(offset int64) (io.ReadCloser, error) {
 		if offset != 0 || opened.Swap(true) {
 			return nil, fmt.Errorf("%w: the body is a reader that cannot be read again", RequestBodyStreamExhausted)
 		}
@@ -81,6 +86,9 @@ func ReaderBody(r io.Reader) *Body {
 
 		return io.NopCloser(r), nil
 	})
+	b.Once = true
+
+	return b
 }
 
 func seekerBody(s io.ReadSeeker) (*Body, error) {
@@ -96,6 +104,10 @@ func seekerBody(s io.ReadSeeker) (*Body, error) {
 		return nil, err
 	}
 
+	if end == start {
+		return BytesBody(nil), nil
+	}
+
 	return FuncBody(end-start, func(offset int64) (io.ReadCloser, error) {
 		if _, err := s.Seek(start+offset, io.SeekStart); err != nil {
 			return nil, err
@@ -105,22 +117,39 @@ func seekerBody(s io.ReadSeeker) (*Body, error) {
 	}), nil
 }
 
-// Replayable tells whether the body can be opened a second time as far as can be
-// known without trying: bytes and files can.
-func (b *Body) Replayable() bool { return b == nil || b.Open == nil }
+// Replayable tells whether the body can be opened a second time.
+func (b *Body) Replayable() bool { return b == nil || !b.Once }
 
-// OpenAt opens the body at an offset from its start. The reader gives exactly
-// Length-offset bytes where Length is known: a source that ends sooner gives
+// KnownLength is the length in bytes; -1: unknown. It is the length of Bytes, the
+// Length of a File or an Open, and where a File's is not said its size now.
+func (b *Body) KnownLength() int64 {
+	switch {
+	case b == nil:
+		return 0
+	case b.Open == nil && b.File == "":
+		return int64(len(b.Bytes))
+	case b.Length > 0:
+		return b.Length
+	case b.Length == 0 && b.Open == nil:
+		if info, err := os.Stat(b.File); err == nil && info.Mode().IsRegular() {
+			return info.Size()
+		}
+	}
+
+	return -1
+}
+
+// OpenAt opens the body at an offset from its start. The reader gives exactly the
+// known length less the offset: a source that ends sooner gives
 // io.ErrUnexpectedEOF, and what it has beyond is not read.
 func (b *Body) OpenAt(offset int64) (io.ReadCloser, error) {
-	if b == nil {
-		b = &Body{}
-	}
-	inBytes := b.Open == nil && b.File == ""
-	if offset < 0 || b.Length >= 0 && offset > b.Length || inBytes && offset > int64(len(b.Bytes)) {
-		return nil, fmt.Errorf("protocols: offset %d is outside a body of %d bytes", offset, b.Length)
+	length := b.KnownLength()
+	if offset < 0 || length >= 0 && offset > length {
+		return nil, fmt.Errorf("protocols: offset %d is outside a body of %d bytes", offset, length)
 	}
 	switch {
+	case b == nil:
+		return NoBody, nil
 	case b.Open != nil:
 		rc, err := b.Open(offset)
 		if err != nil {
@@ -130,36 +159,44 @@ func (b *Body) OpenAt(offset int64) (io.ReadCloser, error) {
 			return nil, fmt.Errorf("%w: the body's Open returned nothing", RequestBodyStreamExhausted)
 		}
 
-		return b.exact(rc, offset), nil
+		return exact(rc, length, offset), nil
 	case b.File != "":
-		f, err := os.Open(b.File)
+		f, err := openFile(b.File, offset)
 		if err != nil {
 			return nil, err
 		}
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, errors.Join(fmt.Errorf("%w: the body %s is a directory", FileIsDirectory, b.File), f.Close())
-		}
-		if _, err := f.Seek(offset, io.SeekStart); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
 
-		return b.exact(f, offset), nil
+		return exact(f, length, offset), nil
 	default:
-		rc := io.NopCloser(bytes.NewReader(b.Bytes[offset:]))
-		if b.Length == int64(len(b.Bytes)) {
-			return rc, nil
-		}
-
-		return b.exact(rc, offset), nil
+		return io.NopCloser(bytes.NewReader(b.Bytes[offset:])), nil
 	}
 }
 
-func (b *Body) exact(rc io.ReadCloser, offset int64) io.ReadCloser {
-	if b.Length < 0 {
+func openFile(name string, offset int64) (*os.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		_ = f.Close()
+
+		return nil, Errorf(FileIsDirectory, "the body %s is a directory", name)
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		_ = f.Close()
+
+		return nil, err
+	}
+
+	return f, nil
+}
+
+func exact(rc io.ReadCloser, length, offset int64) io.ReadCloser {
+	if length < 0 {
 		return rc
 	}
 
-	return &exactReader{rc: rc, left: b.Length - offset}
+	return &exactReader{rc: rc, left: length - offset}
 }
 
 // exactReader gives left bytes, no more and no fewer.

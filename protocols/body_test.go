@@ -42,8 +42,8 @@ func TestBodyMakers(t *testing.T) {
 		"bytes":                  {protocols.BytesBody([]byte(text)), true},
 		"string":                 {protocols.StringBody(text), true},
 		"file":                   {protocols.FileBody(bodyFile(t)), true},
-		"function":               {protocols.FuncBody(int64(len(text)), open), false},
-		"seeker at its position": {protocols.ReaderBody(section), false},
+		"function":               {protocols.FuncBody(int64(len(text)), open), true},
+		"seeker at its position": {protocols.ReaderBody(section), true},
 	}
 	for name, b := range bodies {
 		if b.body.Length != int64(len(text)) || b.body.Replayable() != b.replayable {
@@ -112,16 +112,30 @@ func TestShrinkingBody(t *testing.T) {
 	if err := newRequest(t, "PUT", "echo://host/", body).WriteBody(&out); !errors.Is(err, io.ErrUnexpectedEOF) || out.Len() != 7 {
 		t.Errorf("%d bytes and %v", out.Len(), err)
 	}
-	bare := &protocols.Body{Length: 10, Bytes: []byte("abc")}
-	if _, err := bare.OpenAt(5); err == nil {
-		t.Error("an offset beyond the bytes opens")
-	}
-	rc, err := bare.OpenAt(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(rc); string(got) != "bc" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("%q, %v", got, err)
+}
+
+// A body written as a literal, without its Length, is sent whole.
+func TestLiteralBodies(t *testing.T) {
+	path := bodyFile(t)
+	open := func(int64) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+	for name, b := range map[string]struct {
+		body   protocols.Body
+		length int64
+	}{
+		"bytes": {protocols.Body{Bytes: []byte(text)}, int64(len(text))},
+		"file":  {protocols.Body{File: path}, int64(len(text))},
+		"open":  {protocols.Body{Open: open}, -1},
+	} {
+		if got := b.body.KnownLength(); got != b.length {
+			t.Errorf("%s: length %d, want %d", name, got, b.length)
+		}
+		var out bytes.Buffer
+		if err := newRequest(t, "PUT", "echo://host/", &b.body).WriteBody(&out); err != nil || out.String() != text {
+			t.Errorf("%s: %q, %v", name, out.String(), err)
+		}
+		if _, err := b.body.OpenAt(int64(len(text)) + 1); err == nil && b.length >= 0 {
+			t.Errorf("%s: an offset beyond the body opens", name)
+		}
 	}
 }
 

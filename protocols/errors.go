@@ -21,6 +21,9 @@ type Error struct {
 	// Phase is where in the load it failed: "policy", "lookup", "connect",
 	// "request", "response", "body", "redirect", "challenge"; "" unknown.
 	Phase string
+	// Answered: the load had already been answered, by a redirect, a challenge or
+	// to an inner load, so that sending it again would repeat what was carried out.
+	Answered bool
 	// Err is the cause; may be nil.
 	Err error
 }
@@ -79,6 +82,9 @@ func (e *Error) Temporary() bool { return e.Timeout() }
 // its being carried out twice: nothing of it reached the peer, or the peer said
 // that it did not act on it.
 func (e *Error) Retryable() bool {
+	if e.Answered {
+		return false
+	}
 	if errors.Is(e.Err, ErrNotSent) {
 		return true
 	}

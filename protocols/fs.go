@@ -60,7 +60,9 @@ func (s fileSystem) Load(ctx context.Context, req *Request) (*Response, error) {
 	}
 	resp, err := serveFile(ctx, f, name, isDir)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		_ = f.Close()
+
+		return nil, err
 	}
 	if head {
 		err = resp.Body.Close()

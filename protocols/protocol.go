@@ -42,7 +42,10 @@ type Client interface {
 	TLSConfig(ctx context.Context, host string) *tls.Config
 
 	// Authenticate asks the session for a credential inside a live connection
-	// (an FTP login, say). nil without an error means: go on without one.
+	// (an FTP login, say). nil without an error means: go on without one. An error
+	// of code UserAuthenticationRequired means that this protection space was
+	// rejected, so that another that the peer offers may be asked for; Cancelled
+	// ends the load.
 	Authenticate(ctx context.Context, c *Challenge) (*Credential, error)
 
 	// Inform reports an interim response (1xx). To be called only where the

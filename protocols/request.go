@@ -39,7 +39,7 @@ type Request struct {
 	// Bind, if not "", asks for a connection of its own, over HTTP/1.1: schemes
 	// that authenticate the connection (NTLM, Negotiate) need it.
 	Bind string
-	// Trace collects timings; nil: nobody asks.
+	// Trace collects timings; nil: nobody asks. Set by the session for each hop.
 	Trace *Trace
 
 	// CachePolicy says how a cache may be used (Apple's cachePolicy).
@@ -205,8 +205,9 @@ func (r *Request) WriteBody(w io.Writer) error {
 // request and never go on the wire. Keys should be namespaced.
 func (r *Request) Property(key string) any { return r.properties[key] }
 
-// SetProperty stores a value under key. The value is copied with the request by
-// assignment. A protocol sets properties on a Clone only.
+// SetProperty stores a value under key. Clone gives the copy properties of its
+// own; a copy by assignment shares them. A protocol sets properties on a Clone
+// only.
 func (r *Request) SetProperty(key string, value any) {
 	if r.properties == nil {
 		r.properties = make(map[string]any, 1)
@@ -240,7 +241,7 @@ func (r *Request) Validate() error {
 	if u := r.URL; !isFieldValue(u.Host) || !isFieldValue(u.RawQuery) || !isFieldValue(u.Opaque) && !strings.EqualFold(u.Scheme, "data") {
 		return fmt.Errorf("%w: the URL holds a control character", BadURL)
 	}
-	if b := r.Body; b != nil && b.Open == nil && b.File == "" && b.Length >= 0 && b.Length != int64(len(b.Bytes)) {
+	if b := r.Body; b != nil && b.Open == nil && b.File == "" && b.Length > 0 && b.Length != int64(len(b.Bytes)) {
 		return fmt.Errorf("%w: the body's Length is %d and its Bytes are %d", RequestBodyStreamExhausted, b.Length, len(b.Bytes))
 	}
 	if r.Method != "" && !isToken(r.Method) {

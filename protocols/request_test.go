@@ -159,7 +159,7 @@ func TestValidate(t *testing.T) {
 		{"query with a line", protocols.BadURL, func(r *protocols.Request) { r.URL.RawQuery = "secret\r\nA: b" }},
 		{"host with a line", protocols.BadURL, func(r *protocols.Request) { r.URL.Host = "secret\r\nA: b" }},
 		{"opaque with a line", protocols.BadURL, func(r *protocols.Request) { r.URL.Opaque = "//secret\r\nA: b" }},
-		{"bytes of another length", protocols.RequestBodyStreamExhausted, func(r *protocols.Request) { r.Body = &protocols.Body{Bytes: []byte("x")} }},
+		{"bytes of another length", protocols.RequestBodyStreamExhausted, func(r *protocols.Request) { r.Body = &protocols.Body{Length: 2, Bytes: []byte("x")} }},
 	}
 	for _, test := range tests {
 		r := good.Clone()

@@ -32,7 +32,9 @@ type Response struct {
 	// ContentLength is the length in bytes of Body as given, before content
 	// decoding; -1: unknown. 0 with a Body that is not NoBody counts as unknown.
 	ContentLength int64
-	// Body is never nil in a response that Load returns; not decoded.
+	// Body is never nil in a response that Load returns; not decoded. The session
+	// closes it when ctx ends, but for one that ends with it by itself and says so
+	// by a method Context() context.Context.
 	Body io.ReadCloser
 	// Upgraded is the connection after 101 or CONNECT; Body is empty then.
 	Upgraded net.Conn

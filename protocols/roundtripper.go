@@ -102,8 +102,8 @@ func httpRequest(ctx context.Context, req *Request, sent *sentBody) *http.Reques
 	if req.Body == nil {
 		return hr
 	}
-	hr.Body, hr.ContentLength = http.NoBody, req.Body.Length
-	if req.Body.Length != 0 {
+	hr.Body, hr.ContentLength = http.NoBody, req.Body.KnownLength()
+	if hr.ContentLength != 0 {
 		hr.Body = sent
 	}
 	if req.Body.Replayable() {
@@ -143,6 +143,10 @@ func httpResponse(ctx context.Context, req *Request, hr *http.Response, sent *se
 		}
 	}
 	if hr.Body == nil {
+		hr.Body = NoBody
+	}
+	if !mayHaveBody(req.Method, hr.StatusCode) {
+		_ = hr.Body.Close()
 		hr.Body = NoBody
 	}
 	if hr.ContentLength == 0 && r.Header.Get("Content-Length") == "0" && hr.Body != NoBody {
@@ -193,6 +197,10 @@ func (b *tripBody) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF && b.left > 0: //nolint:errorlint // io.Reader's contract: EOF comes bare
 		err = fmt.Errorf("the body ended %d bytes before its length: %w", b.left, io.ErrUnexpectedEOF)
+	case err == io.EOF && b.left < 0 && b.ctx.Err() != nil: //nolint:errorlint // the same
+		// A server that sees the request cancelled may end its answer, and win the
+		// race against the closing connection: such an end proves nothing.
+		err = ended(b.ctx, io.ErrUnexpectedEOF)
 	case err == io.EOF: //nolint:errorlint // the same
 		b.to.Trailer = b.from.Trailer
 	case err != nil:
@@ -220,7 +228,7 @@ type sentBody struct {
 
 // newSentBody opens the body of a request; one that is empty needs no reader.
 func newSentBody(req *Request) (*sentBody, error) {
-	if req.Body == nil || req.Body.Length == 0 {
+	if req.Body.KnownLength() == 0 {
 		return &sentBody{}, nil
 	}
 	rc, err := req.OpenBody()

@@ -282,7 +282,7 @@ func TestBrokenWhileTheBodyWaits(t *testing.T) {
 		if !isCode(err, code) {
 			t.Errorf("%q: %v, want %v", text, err, code)
 		}
+		pr.Close() // a body that was not opened is not closed either
 		<-first
-		pw.Close()
 	}
 }

@@ -12,10 +12,13 @@ import (
 
 // wire is a kind of connection: a codec that runs requests over it.
 // *nethttp.ClientConn is HTTP/1.1 and HTTP/2. Its methods may run the pool's
-// state hook, so they are never called under the pool's lock.
+// state hook, so they are never called under the pool's lock. (Its Reserve is not
+// used: places reserved before the peer has told its limit can lock each other
+// out for good. The pool counts by itself, and a request too many waits in the
+// codec.)
 type wire interface {
 	RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
-	// Available is how many places are free, InFlight how many are taken.
+	// Available is how many requests it would take now, InFlight how many it has.
 	Available() int
 	InFlight() int
 	// Err is not nil once the connection is closed.
@@ -34,61 +37,24 @@ type conn struct {
 	cancel context.CancelFunc // of the context that it was dialled with
 	shared bool               // takes several requests at once
 
-	served  atomic.Bool
-	claimed atomic.Int64 // places of a shared one that were given out and are not in use yet
-	limit   atomic.Int64 // how many requests it took at once when last asked; 0: never asked
+	served   atomic.Bool // a request was sent over it
+	answered atomic.Bool // and answered
 
 	// Guarded by the pool's lock.
 	active    int  // requests that have it, or are about to
+	limit     int  // of active
 	gone      bool // its host has forgotten it
 	rested    bool // nobody waited for it when it was new
 	idleSince time.Time
 }
 
-// claim takes a place for one request; false: the connection is dead or full.
-func (c *conn) claim() bool {
-	if !c.shared {
-		return c.Err() == nil
-	}
-	// The codec's own reservations cost two allocations each.
-	if c.claimed.Add(1) > int64(c.Available()) {
-		c.claimed.Add(-1)
-
-		return false
-	}
-
-	return true
-}
-
-// unclaim gives the place back, or leaves it to the codec that now counts it.
-func (c *conn) unclaim() {
-	if c.shared {
-		c.claimed.Add(-1)
-	}
-}
-
-// leaving tells whether a connection that refuses a request refuses all others
-// too. HTTP/2 says no more than "unavailable" after a GOAWAY, as it does when all
-// streams are taken; but then there are as many as when it was last asked. It
-// looks several times, since streams end meanwhile.
-func (c *conn) leaving() bool {
-	limit := c.limit.Load()
-	for range 3 {
-		if 2*int64(c.InFlight()) >= limit || c.Available() > 0 {
-			return false
-		}
-	}
-
-	return true
-}
-
-// measure remembers how many requests the connection takes.
-func (c *conn) measure() {
-	inFlight := c.InFlight()
-	if free := c.Available(); free > 0 {
-		c.limit.Store(int64(inFlight + free))
-	}
-}
+// newcomerLimit is how many requests a shared connection gets until its peer has
+// told its own limit, or settingsPatience has passed: what is sent beyond that
+// limit is refused.
+const (
+	newcomerLimit    = 10
+	settingsPatience = 250 * time.Millisecond
+)
 
 // end closes a connection that has no request.
 func (c *conn) end() {
@@ -153,7 +119,7 @@ func (s *socket) Unwrap() net.Conn { return s.Conn }
 func (s *socket) Close() error {
 	err := s.Conn.Close()
 	if u := s.upload.Load(); u != nil {
-		go u.Close() //nolint:errcheck // the caller holds the codec's lock, and the body's Close is the app's
+		go u.Close() // the caller holds the codec's lock, and the body's Close is the app's
 	}
 
 	return err

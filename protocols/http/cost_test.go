@@ -39,7 +39,7 @@ func pair(tb testing.TB, kind string) (ours, theirs func()) {
 			n += m
 		}
 		_ = body.Close()
-		if n != len(kilobyte) || err != io.EOF { //nolint:errorlint // only a bare one is the end
+		if n != len(kilobyte) || err != io.EOF { // only a bare one is the end
 			tb.Fatal(n, err)
 		}
 	}

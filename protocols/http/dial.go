@@ -7,6 +7,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"slices"
+	"time"
 
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -112,6 +113,7 @@ func (p *pool) run(ctx context.Context, d *dial) {
 	endAll(ended)
 	if cc, ok := c.wire.(*nethttp.ClientConn); ok && c.shared {
 		cc.SetStateHook(func(*nethttp.ClientConn) { p.changed(c) })
+		time.AfterFunc(settingsPatience, func() { p.changed(c) })
 	}
 	p.serve(h)
 	p.mu.Lock()
@@ -174,7 +176,7 @@ func (p *pool) connect(ctx context.Context, d *dial) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{host: d.host, cancel: d.cancel, socket: &socket{Conn: nc, secure: p.secure}}
+	c := &conn{host: d.host, cancel: d.cancel, limit: 1, socket: &socket{Conn: nc, secure: p.secure}}
 	c.raw = c.socket
 	if p.secure {
 		if c.raw, err = p.handshake(ctx, d, c, addr); err != nil {
@@ -210,7 +212,9 @@ func (p *pool) handshake(ctx context.Context, d *dial, c *conn, addr string) (ne
 	}
 	d.trace.Mark(protocols.SecureConnectionEnd)
 	d.trace.Mark(protocols.ConnectEnd)
-	c.shared = conn.ConnectionState().NegotiatedProtocol == "h2"
+	if conn.ConnectionState().NegotiatedProtocol == "h2" {
+		c.shared, c.limit = true, newcomerLimit
+	}
 
 	return conn, nil
 }

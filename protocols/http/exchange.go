@@ -23,6 +23,7 @@ type exchange struct {
 	trace  *protocols.Trace
 	raw    *nethttp.Response
 	url    url.URL
+	out    nethttp.Request
 	upload upload
 	ended  atomic.Bool // the connection was given back
 	closed atomic.Bool
@@ -39,7 +40,11 @@ func (x *exchange) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 		return n, nil
-	case err == io.EOF: //nolint:errorlint // only a bare one is the end
+	case err == io.EOF && x.raw.ContentLength < 0 && x.ctx.Err() != nil: // only a bare one is the end
+		// A server that sees the request cancelled may end its answer, and win the
+		// race against the closing connection: such an end proves nothing.
+		return n, ended(x.ctx.Err(), io.ErrUnexpectedEOF)
+	case err == io.EOF: // only a bare one is the end
 		x.Trailer = x.raw.Trailer
 		x.trace.Mark(protocols.ResponseEnd)
 		x.end(true)
@@ -49,6 +54,9 @@ func (x *exchange) Read(p []byte) (int, error) {
 		return n, x.bodyFailure(err)
 	}
 }
+
+// Context is what the codec ends the body with; the session need not.
+func (x *exchange) Context() context.Context { return x.ctx }
 
 // Close ends the exchange. A body that was not read to its end takes the
 // connection (HTTP/1.1) or its stream (HTTP/2) with it; nothing is drained.
@@ -61,9 +69,6 @@ func (x *exchange) Close() error {
 	}
 	_ = x.raw.Body.Close() // what it says of an answer that nobody wants is of no use
 	x.end(false)
-	if x.conn.shared {
-		x.pool.serve(x.conn.host) // the stream's place is free for certain now
-	}
 
 	return nil
 }

@@ -59,6 +59,9 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 	}
 	failed, opened := x.upload.failure()
 	unsent := neverBegun(err)
+	if unsent {
+		x.pool.retire(x.conn, false)
+	}
 	switch s := x.conn.socket; {
 	case x.conn.shared:
 	case unbroken:
@@ -72,7 +75,7 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 	err = x.classify(err, was)
 	if unsent {
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
-		again = was.kept && (!opened || body.Replayable())
+		again = (was.kept || x.conn.shared) && (!opened || body.Replayable())
 	}
 
 	return again, err
@@ -81,9 +84,9 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 // classify gives the error of a failed head its code, and says what may be done
 // again.
 func (x *exchange) classify(err error, was before) error {
-	if errors.Is(err, errUploadClosed) {
-		// The codec closed the connection while the body was being read, and tells of
-		// the reading alone.
+	if errors.Is(err, errUploadClosed) || !x.conn.shared && errors.Is(err, net.ErrClosed) {
+		// The codec closed the connection for what it read, and tells only that the
+		// request could not be sent to its end.
 		err = errMalformed
 	}
 	var coded *protocols.Error
@@ -114,7 +117,7 @@ var errMalformed = errors.New("the server broke off with a malformed answer whil
 func (x *exchange) resetByPeer(reset streamError, err error) error {
 	switch reset.Code {
 	case codeHTTP11Required:
-		x.pool.downgrade(x.conn)
+		x.pool.retire(x.conn, true)
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
 	case codeRefusedStream:
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -26,6 +27,7 @@ type peer struct {
 	*http2.Framer
 	conn  net.Conn
 	index int // of the connection
+	mu    sync.Mutex
 }
 
 func (p *peer) head(stream uint32, end bool, fields ...string) {
@@ -76,6 +78,9 @@ func serveFrames(c *tls.Conn, index int, on func(p *peer, stream uint32)) {
 		return
 	}
 	if c.ConnectionState().NegotiatedProtocol != "h2" {
+		if _, err := nethttp.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nold!")
 		_, _ = io.Copy(io.Discard, c)
 
@@ -91,6 +96,7 @@ func serveFrames(c *tls.Conn, index int, on func(p *peer, stream uint32)) {
 		if err != nil {
 			return
 		}
+		p.mu.Lock()
 		switch f := frame.(type) {
 		case *http2.HeadersFrame:
 			on(p, f.StreamID)
@@ -103,6 +109,7 @@ func serveFrames(c *tls.Conn, index int, on func(p *peer, stream uint32)) {
 				_ = p.WritePing(true, f.Data)
 			}
 		}
+		p.mu.Unlock()
 	}
 }
 
@@ -112,57 +119,61 @@ func (p *peer) ok(stream uint32) {
 	_ = p.WriteData(stream, true, []byte("fine"))
 }
 
+// outcome is what the session is told.
+type outcome struct {
+	is, not error
+	body    bool // the head arrives
+}
+
+// http2Ends are ways in which a stream or connection ends.
+var http2Ends = []struct {
+	name string
+	on   func(p *peer, stream uint32)
+	warm bool
+	want outcome
+}{
+	{"refused stream", func(p *peer, s uint32) { _ = p.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, false, outcome{is: protocols.ErrNotSent}},
+	{"goaway before it", func(p *peer, s uint32) { _ = p.WriteGoAway(s-2, http2.ErrCodeNo, nil) }, true, outcome{is: protocols.ErrNotSent}},
+	{"goaway before the first", func(p *peer, s uint32) { _ = p.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil) }, false, outcome{is: protocols.ErrNotSent}},
+	{"reset", func(p *peer, s uint32) { _ = p.WriteRSTStream(s, http2.ErrCodeInternal) }, true, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrNotSent}},
+	{"closed, kept", func(p *peer, _ uint32) { p.conn.Close() }, true, outcome{is: protocols.ErrStaleConnection, not: protocols.ErrNotSent}},
+	{"closed, new", func(p *peer, _ uint32) { p.conn.Close() }, false, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrStaleConnection}},
+	{"goaway, then closed", func(p *peer, s uint32) {
+		_ = p.WriteGoAway(s, http2.ErrCodeNo, nil)
+		p.conn.Close()
+	}, false, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrNotSent}},
+	{"no status", func(p *peer, s uint32) { p.head(s, true, "a", "b") }, false, outcome{is: protocols.CannotParseResponse}},
+	{"odd status", func(p *peer, s uint32) { p.head(s, true, ":status", "2000") }, false, outcome{is: protocols.BadServerResponse}},
+	{"low status", func(p *peer, s uint32) { p.head(s, true, ":status", "99") }, false, outcome{is: protocols.BadServerResponse}},
+	{"reset in the body", func(p *peer, s uint32) {
+		p.head(s, false, ":status", "200")
+		_ = p.WriteData(s, false, []byte("part"))
+		_ = p.WriteRSTStream(s, http2.ErrCodeInternal)
+	}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
+	{"closed in the body", func(p *peer, s uint32) {
+		p.head(s, false, ":status", "200")
+		p.conn.Close()
+	}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
+	{"goaway and closed in the body", func(p *peer, s uint32) {
+		p.head(s, false, ":status", "200")
+		_ = p.WriteGoAway(s, http2.ErrCodeNo, nil)
+		p.conn.Close()
+	}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
+	{"shorter than told", func(p *peer, s uint32) {
+		p.head(s, false, ":status", "200", "content-length", "9")
+		_ = p.WriteData(s, true, []byte("part"))
+	}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
+	{"nothing of what was told", func(p *peer, s uint32) { p.head(s, true, ":status", "200", "content-length", "9") }, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
+	{"longer than told", func(p *peer, s uint32) {
+		p.head(s, false, ":status", "200", "content-length", "1")
+		_ = p.WriteData(s, true, []byte("part"))
+	}, false, outcome{is: protocols.CannotParseResponse, body: true}},
+}
+
 // How a stream or connection of HTTP/2 ends, and what the session is told: the
 // words of net/http that failure.go matches.
 func TestHTTP2Ends(t *testing.T) {
-	type outcome struct {
-		is, not error
-		body    bool // the head arrives
-	}
-	tests := []struct {
-		name string
-		on   func(p *peer, stream uint32)
-		warm bool
-		want outcome
-	}{
-		{"refused stream", func(p *peer, s uint32) { _ = p.WriteRSTStream(s, http2.ErrCodeRefusedStream) }, false, outcome{is: protocols.ErrNotSent}},
-		{"goaway before it", func(p *peer, s uint32) { _ = p.WriteGoAway(s-2, http2.ErrCodeNo, nil) }, true, outcome{is: protocols.ErrNotSent}},
-		{"goaway before the first", func(p *peer, s uint32) { _ = p.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil) }, false, outcome{is: protocols.ErrNotSent}},
-		{"reset", func(p *peer, s uint32) { _ = p.WriteRSTStream(s, http2.ErrCodeInternal) }, true, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrNotSent}},
-		{"closed, kept", func(p *peer, _ uint32) { p.conn.Close() }, true, outcome{is: protocols.ErrStaleConnection, not: protocols.ErrNotSent}},
-		{"closed, new", func(p *peer, _ uint32) { p.conn.Close() }, false, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrStaleConnection}},
-		{"goaway, then closed", func(p *peer, s uint32) {
-			_ = p.WriteGoAway(s, http2.ErrCodeNo, nil)
-			p.conn.Close()
-		}, false, outcome{is: protocols.NetworkConnectionLost, not: protocols.ErrNotSent}},
-		{"no status", func(p *peer, s uint32) { p.head(s, true, "a", "b") }, false, outcome{is: protocols.CannotParseResponse}},
-		{"odd status", func(p *peer, s uint32) { p.head(s, true, ":status", "2000") }, false, outcome{is: protocols.BadServerResponse}},
-		{"low status", func(p *peer, s uint32) { p.head(s, true, ":status", "99") }, false, outcome{is: protocols.BadServerResponse}},
-		{"reset in the body", func(p *peer, s uint32) {
-			p.head(s, false, ":status", "200")
-			_ = p.WriteData(s, false, []byte("part"))
-			_ = p.WriteRSTStream(s, http2.ErrCodeInternal)
-		}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
-		{"closed in the body", func(p *peer, s uint32) {
-			p.head(s, false, ":status", "200")
-			p.conn.Close()
-		}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
-		{"goaway and closed in the body", func(p *peer, s uint32) {
-			p.head(s, false, ":status", "200")
-			_ = p.WriteGoAway(s, http2.ErrCodeNo, nil)
-			p.conn.Close()
-		}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
-		{"shorter than told", func(p *peer, s uint32) {
-			p.head(s, false, ":status", "200", "content-length", "9")
-			_ = p.WriteData(s, true, []byte("part"))
-		}, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
-		{"nothing of what was told", func(p *peer, s uint32) { p.head(s, true, ":status", "200", "content-length", "9") }, false, outcome{is: io.ErrUnexpectedEOF, body: true}},
-		{"longer than told", func(p *peer, s uint32) {
-			p.head(s, false, ":status", "200", "content-length", "1")
-			_ = p.WriteData(s, true, []byte("part"))
-		}, false, outcome{is: protocols.CannotParseResponse, body: true}},
-	}
-	for _, test := range tests {
+	for _, test := range http2Ends {
 		t.Run(test.name, func(t *testing.T) {
 			var count atomic.Int32
 			l, _, url := startFrames(t, func(p *peer, stream uint32) {
@@ -241,7 +252,9 @@ func TestGoAwayWhileOneStreams(t *testing.T) {
 
 		return err == nil && body == "fine" && client.dials.Load() == 2
 	})
+	old.mu.Lock()
 	_ = old.WriteData(stream, true, []byte("late"))
+	old.mu.Unlock()
 	if data, err := io.ReadAll(resp.Body); err != nil || string(data) != "late" {
 		t.Errorf("%q, %v", data, err)
 	}
@@ -329,5 +342,37 @@ func TestUnreadBodies(t *testing.T) {
 	}
 	if _, body := get(t, l, server.URL); len(body) != size {
 		t.Errorf("%d bytes", len(body))
+	}
+}
+
+// A burst on a new connection, before the peer has told that it takes but two
+// requests at once: each is served, or known not to have been.
+func TestBurstBeforeTheLimitIsKnown(t *testing.T) {
+	leak.Check(t)
+	server := httptest.NewUnstartedServer(nethttp.HandlerFunc(echo))
+	server.EnableHTTP2 = true
+	server.Config.HTTP2 = &nethttp.HTTP2Config{MaxConcurrentStreams: 2}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := &testClient{roots: server.Client().Transport.(*nethttp.Transport).TLSClientConfig.RootCAs}
+	for range 5 {
+		l := loaderFor(t, client, Config{}, true)
+		var served atomic.Int32
+		var all sync.WaitGroup
+		for range 150 {
+			all.Go(func() {
+				_, _, err := fetch(t.Context(), l, newRequest(t, "POST", server.URL, protocols.StringBody("x")))
+				switch {
+				case err == nil:
+					served.Add(1)
+				case !errors.Is(err, protocols.ErrNotSent):
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := served.Load(); n < 150-newcomerLimit {
+			t.Errorf("%d of 150 served", n)
+		}
 	}
 }

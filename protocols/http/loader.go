@@ -62,9 +62,11 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	reused := c.served.Swap(true)
 	was := before{kept: reused || c.rested, sent: c.socket.sent.Load(), received: c.socket.received.Load()}
 	x.trace.Mark(protocols.RequestStart)
-	c.unclaim()
 	raw, err := c.RoundTrip(out)
 	if err == nil {
+		if c.shared && !c.answered.Swap(true) {
+			l.pool.changed(c)
+		}
 		resp, err = x.begin(raw, out)
 	}
 	if err != nil {
@@ -112,7 +114,10 @@ func (x *exchange) begin(raw *nethttp.Response, out *nethttp.Request) (*protocol
 	}
 	if x.bodiless(out.Method) {
 		_ = raw.Body.Close()
-		r.Body, r.ContentLength = protocols.NoBody, 0
+		r.Body = protocols.NoBody
+		if out.Method != nethttp.MethodHead { // whose length is that of the answer to a GET
+			r.ContentLength = 0
+		}
 		x.trace.Mark(protocols.ResponseEnd)
 		x.end(!x.strayBody())
 
@@ -125,9 +130,12 @@ func (x *exchange) begin(raw *nethttp.Response, out *nethttp.Request) (*protocol
 
 var errStatus = errors.New("the status is not between 100 and 999")
 
-// check refuses heads that net/http lets pass.
+// check refuses heads that net/http lets pass, and the one that crosses the end
+// of the context.
 func (x *exchange) check(raw *nethttp.Response) error {
 	switch {
+	case x.ctx.Err() != nil:
+		return x.ctx.Err()
 	case raw.StatusCode < 100 || raw.StatusCode > 999:
 		return protocols.Errorf(protocols.BadServerResponse, "%w: %d", errStatus, raw.StatusCode)
 	case !x.conn.shared && raw.ProtoMajor != 1:

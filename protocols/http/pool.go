@@ -85,7 +85,6 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	case <-ctx.Done():
 		if !p.leave(h, w) {
 			if d := <-w.ready; d.conn != nil {
-				d.conn.unclaim()
 				p.release(d.conn, true)
 			}
 		}
@@ -118,23 +117,21 @@ func (p *pool) try(h *host) *conn {
 		p.mu.Lock()
 		c := p.pick(h)
 		p.mu.Unlock()
-		if c == nil || c.claim() {
+		if c == nil || c.Err() == nil {
 			return c
 		}
-		if !p.refused(c) {
-			return nil
-		}
+		p.bury(c)
 	}
 }
 
-// pick takes a connection that may have a place: the shared one, or the idle one
-// used last. The lock is held.
+// pick takes a connection that has a place: the shared one, or the idle one used
+// last. The lock is held.
 func (p *pool) pick(h *host) *conn {
 	c := h.shared
-	if c == nil {
-		if len(h.idle) == 0 {
-			return nil
-		}
+	switch {
+	case c != nil && c.active >= c.limit, c == nil && len(h.idle) == 0:
+		return nil
+	case c == nil:
 		c = h.idle[len(h.idle)-1]
 	}
 	if c.active == 0 {
@@ -145,19 +142,13 @@ func (p *pool) pick(h *host) *conn {
 	return c
 }
 
-// refused takes back a connection that could not be claimed, and tells whether
-// it is of no use any more.
-func (p *pool) refused(c *conn) bool {
-	dead := !c.shared || c.Err() != nil || c.leaving()
+// bury takes back a connection that is dead.
+func (p *pool) bury(c *conn) {
 	p.mu.Lock()
-	if dead {
-		p.forget(c)
-	}
+	p.forget(c)
 	ended := p.settle(c)
 	p.mu.Unlock()
 	endAll(ended)
-
-	return dead
 }
 
 // serve gives connections to those who wait, as long as there are both.
@@ -177,7 +168,6 @@ func (p *pool) serve(h *host) {
 		w := h.waiting.pop()
 		p.mu.Unlock()
 		if w == nil {
-			c.unclaim()
 			p.release(c, true)
 
 			return
@@ -233,37 +223,36 @@ func (p *pool) settle(c *conn) (ended []*conn) {
 	return ended
 }
 
-// changed is the hook of a shared connection: places became free, or it is
-// closed.
+// changed is the hook of a shared connection: its peer has told its limit, a
+// request has ended, or it is closed.
 func (p *pool) changed(c *conn) {
-	c.measure()
-	if c.Err() != nil {
-		p.mu.Lock()
+	inFlight := c.InFlight()
+	free := c.Available()
+	dead := c.Err() != nil
+	p.mu.Lock()
+	if free > 0 {
+		c.limit = inFlight + free
+	}
+	if dead {
 		p.forget(c)
-		alone := c.active == 0
 		p.dialFor(c.host, nil)
-		p.mu.Unlock()
-		if alone {
-			c.cancel()
-		}
+	}
+	alone := c.active == 0
+	p.mu.Unlock()
+	if dead && alone {
+		c.cancel()
 	}
 	p.serve(c.host)
 }
 
-// downgrade remembers that a host wants HTTP/1.1 (HTTP_1_1_REQUIRED).
-func (p *pool) downgrade(c *conn) {
+// retire keeps new requests from a connection that refuses them. http1: its host
+// does not want HTTP/2 (HTTP_1_1_REQUIRED).
+func (p *pool) retire(c *conn, http1 bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.host.refuses = true
-	p.forget(c)
-}
-
-// detach takes a connection out of the pool for good: it is no HTTP any more.
-func (p *pool) detach(c *conn) {
-	p.mu.Lock()
+	c.host.refuses = c.host.refuses || http1
 	p.forget(c)
 	p.dialFor(c.host, nil)
-	p.mu.Unlock()
 }
 
 // forget takes a connection from its host; requests that have it go on. The lock

@@ -205,7 +205,10 @@ func TestCoalescing(t *testing.T) {
 				eventually(t, "it is known that it ended", func() bool { _, _, _, shared := l.pool.counts(); return !shared })
 			}
 		}
-		if l.pool.hosts[keyOf(newRequest(t, "GET", server.URL, nil), true)].version != map[string]version{"h2": spokeHTTP2, "tls": spokeHTTP1}[kind] {
+		l.pool.mu.Lock()
+		spoken := l.pool.hosts[keyOf(newRequest(t, "GET", server.URL, nil), true)].version
+		l.pool.mu.Unlock()
+		if spoken != map[string]version{"h2": spokeHTTP2, "tls": spokeHTTP1}[kind] {
 			t.Errorf("%s: not remembered", kind)
 		}
 	}

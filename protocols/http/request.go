@@ -43,20 +43,20 @@ func (x *exchange) outgoing(ctx context.Context, req *protocols.Request, default
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Close: wantsClose(header["Connection"]),
 	}
-	if hasBody(req) {
+	if length := req.Body.KnownLength(); length != 0 {
 		x.upload.source = req.Body
-		out.Body, out.ContentLength = &x.upload, req.Body.Length
+		out.Body, out.ContentLength = &x.upload, length
 	}
 
-	return out.WithContext(ctx)
-}
+	x.out = *out.WithContext(ctx) // beside the rest of the exchange: no allocation of its own
 
-func hasBody(req *protocols.Request) bool { return req.Body != nil && req.Body.Length != 0 }
+	return &x.out
+}
 
 // fields gives the header and the Host of a request. A request that brings no
 // fields gets the defaults themselves, which nobody changes.
 func fields(req *protocols.Request, defaults nethttp.Header) (header nethttp.Header, host string) {
-	form := req.Method == nethttp.MethodPost && hasBody(req)
+	form := req.Method == nethttp.MethodPost && req.Body.KnownLength() != 0
 	if len(req.Header) == 0 && !form {
 		return defaults, ""
 	}

@@ -19,7 +19,7 @@ func (x *exchange) upgrade(asked bool) error {
 	}
 	x.ended.Store(true)
 	x.finishUpload()
-	x.pool.detach(x.conn)
+	x.pool.retire(x.conn, false)
 	x.Response.Body, x.Response.ContentLength = protocols.NoBody, 0
 	x.Response.Upgraded = &upgraded{Conn: x.conn.raw, body: body, conn: x.conn}
 
