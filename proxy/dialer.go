@@ -13,9 +13,6 @@ import (
 	"github.com/urlkit/urlkit/protocols"
 )
 
-// Direct is the route of a load that goes through no proxy.
-var Direct = protocols.Route{ID: "direct", Packets: true}
-
 const (
 	// defaultConnectTimeout bounds lookup and connecting together.
 	defaultConnectTimeout = 30 * time.Second

@@ -16,7 +16,7 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 	l.response = *resp
 	length := resp.KnownLength()
 	l.response.ContentLength = length
-	l.body = body{of: l, hop: h, head: resp, raw: resp.Body, expected: length}
+	l.body = body{hop: h, head: resp, raw: resp.Body, expected: length}
 	l.body.from = &l.body.wire
 	l.body.wire.body = &l.body
 	if resp.Upgraded != nil || resp.Messages != nil {
@@ -35,6 +35,9 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 	}
 	l.response.Body = &l.body
 	l.setOpen(&l.body)
+	if _, observes := resp.Body.(contextual); !observes && l.parent.Done() != nil {
+		l.body.stop = context.AfterFunc(l.ctx, func() { _ = l.body.Close() })
+	}
 	if cause := context.Cause(l.ctx); cause != nil {
 		_ = l.body.Close() // abandoned before there was a body to close
 
@@ -44,24 +47,28 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 	return &l.response, nil
 }
 
+// contextual is a protocol's body that ends by itself when its load's context
+// does, and says so: the session need not watch the context for it.
+type contextual interface{ Context() context.Context }
+
 // body is the response body that the session reads: clocks, truncation, errors
 // and the end of the load.
 type body struct {
-	of       *load
-	hop      *hop
+	hop      *hop                // of the load that the body belongs to
 	head     *protocols.Response // the protocol's: its Trailer comes with the end
 	raw      io.ReadCloser
 	from     io.Reader // wire, or the decoder over it
 	decoder  io.Closer
 	wire     wire
-	expected int64 // bytes on the wire; -1 unknown
-	scratch  [1]byte
+	expected int64        // bytes on the wire; -1 unknown
 	given    atomic.Int64 // decoded bytes
 
 	reading sync.Mutex // held by the one Read
 	mu      sync.Mutex
-	err     error     // what every later Read gives; guarded by mu
-	once    sync.Once // closes raw
+	err     error       // what every later Read gives; guarded by mu
+	once    sync.Once   // closes raw
+	stop    func() bool // of watching the context; nil: nobody does
+	scratch [1]byte
 }
 
 // wire counts what the protocol gives, and holds it to the promised length.
@@ -80,7 +87,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := b.raw.Read(p)
 	if n > 0 {
 		w.count.Add(int64(n))
-		b.of.touch()
+		b.hop.of.touch()
 	}
 	left -= int64(n)
 	switch {
@@ -108,17 +115,28 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n, err := b.read(p)
+	if b.decoder != nil && b.failed() != nil {
+		b.closeDecoder()
+	}
+
+	return n, err
+}
+
+func (b *body) read(p []byte) (n int, err error) {
 	b.reading.Lock()
-	b.of.waiting()
-	n, err := b.from.Read(p)
-	b.of.idling()
+	defer b.reading.Unlock()
+	defer func() {
+		if v := recover(); v != nil { // a session outlives a bad protocol
+			n, err = 0, b.finish(protocols.Errorf(protocols.Unknown, "the body panicked: %v", v))
+		}
+	}()
+	b.hop.of.waiting()
+	n, err = b.from.Read(p)
+	b.hop.of.idling()
 	b.given.Add(int64(n))
 	if err != nil {
 		err = b.finish(err)
-	}
-	b.reading.Unlock()
-	if b.decoder != nil && b.failed() != nil {
-		b.closeDecoder()
 	}
 
 	return n, err
@@ -145,7 +163,7 @@ func (b *body) finish(err error) error {
 	if err == io.EOF && b.expected < 0 { //nolint:errorlint // a Reader returns io.EOF bare
 		// A peer that sees a cancelled load go may end its answer, and win the race
 		// against the closing connection: such an end proves nothing.
-		if cause := b.of.ctx.Err(); cause != nil {
+		if cause := b.hop.of.ctx.Err(); cause != nil {
 			err = cause
 		}
 	}
@@ -153,12 +171,12 @@ func (b *body) finish(err error) error {
 		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 		}
-		err = b.of.fail(err, "body")
+		err = b.hop.of.fail(err, "body")
 	}
-	b.of.response.Trailer = b.head.Trailer
 	b.mu.Lock()
-	if b.err == nil {
+	if b.err == nil { // else it was closed meanwhile, and the response may be in use
 		b.err = err
+		b.hop.of.response.Trailer = b.head.Trailer
 	}
 	err = b.err
 	b.mu.Unlock()
@@ -172,8 +190,8 @@ func (b *body) Close() error {
 	var cause error // what ended the load, if it was not the reader
 	b.mu.Lock()
 	if b.err == nil {
-		b.err = b.of.closedError()
-		if context.Cause(b.of.ctx) != nil {
+		b.err = b.hop.of.closedError()
+		if context.Cause(b.hop.of.ctx) != nil {
 			cause = b.err
 		}
 	}
@@ -189,9 +207,12 @@ func (b *body) Close() error {
 func (b *body) release(err error) error {
 	var closeErr error
 	b.once.Do(func() {
+		if b.stop != nil {
+			b.stop()
+		}
 		closeErr = b.raw.Close()
-		b.hop.collect(&b.of.response, b.wire.count.Load(), err)
-		b.of.end()
+		b.hop.collect(&b.hop.of.response, b.wire.count.Load(), err)
+		b.hop.of.end()
 	})
 
 	return closeErr

@@ -24,13 +24,22 @@ type answer struct {
 	credential *protocols.Credential
 }
 
+// field is the header field that carries the answer.
+func (a *answer) field() string {
+	if a.space.ProxyType != "" {
+		return "Proxy-Authorization"
+	}
+
+	return "Authorization"
+}
+
 // answers are those of one load, the last given last. A protocol may ask on any
 // goroutine.
 type answers struct {
 	mu      sync.Mutex
 	list    []answer
 	total   int
-	current answer // the pipeline's own last one: it goes on the next hop
+	current *answer // the pipeline's own last one: it goes on the next hop; nil: none
 }
 
 // to gives the last answer to a space, and whether another may be given.
@@ -80,7 +89,7 @@ func (a *answers) last() answer {
 func (a *answers) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.list, a.current = nil, answer{}
+	a.list, a.current = nil, nil
 }
 
 // challenged asks for a credential where the response wants one, and tells
@@ -95,7 +104,9 @@ func (l *load) challenged(h *hop, resp *protocols.Response) (bool, error) {
 		challenges = httpauth.Challenges(&h.request, resp)
 	}
 	if len(challenges) == 0 {
-		return false, l.accepted(h, resp)
+		l.accepted(h, resp)
+
+		return false, nil
 	}
 	asking := *resp
 	asking.Body = protocols.NoBody // the app is shown the head; the body may become the result
@@ -115,7 +126,8 @@ func (l *load) challenged(h *hop, resp *protocols.Response) (bool, error) {
 			}
 			drain(resp)
 			h.collect(resp, 0, nil)
-			l.answers.current = l.answers.add(c.Space, credential)
+			given := l.answers.add(c.Space, credential)
+			l.answers.current = &given
 
 			return true, nil
 		default:
@@ -191,32 +203,25 @@ func forPassword(space protocols.ProtectionSpace) bool {
 
 // authorize puts the credential that was answered last on the hop.
 func (l *load) authorize(h *hop) {
-	a := &l.answers.current
-	if a.credential == nil {
+	a := l.answers.current
+	if a == nil {
 		return
 	}
 	h.request.Credential = a.credential
 	if value := httpauth.Authorization(a.space, a.credential); value != "" {
-		field := "Authorization"
-		if a.space.ProxyType != "" {
-			field = "Proxy-Authorization"
-		}
-		h.setField(field, value)
-		h.authorized.field, h.authorized.value = field, value
+		h.setField(a.field(), value)
 	}
 }
 
-// accepted stores the credential that was just good.
-func (l *load) accepted(h *hop, resp *protocols.Response) error {
+// accepted stores the credential that was just good. A store that fails (a locked
+// keyring) costs a question the next time, not this response.
+func (l *load) accepted(h *hop, resp *protocols.Response) {
 	store, a := l.engine.config.Credentials, l.answers.last()
 	if store == nil || a.credential == nil || a.credential.Persistence == protocols.PersistenceNone ||
 		resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusProxyAuthRequired {
-		return nil
+		return
 	}
-	var err error
-	l.ask(func() { err = store.Set(h, a.credential, a.space) })
-
-	return err
+	l.ask(func() { _ = store.Set(h, a.credential, a.space) })
 }
 
 // authenticate answers a question that a protocol asks inside a live connection.
@@ -232,6 +237,8 @@ func (h *hop) authenticate(ctx context.Context, c *protocols.Challenge) (*protoc
 		}
 
 		return credential, ctx.Err()
+	case protocols.RejectProtectionSpace:
+		return nil, protocols.Errorf(protocols.UserAuthenticationRequired, "the protection space was rejected")
 	default:
 		return nil, ctx.Err()
 	}

@@ -144,7 +144,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		if err == nil || contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", tt.url, err)
 		}
-		_, err = e.Explain(&protocols.Request{URL: u})
+		_, err = e.Explain(t.Context(), &protocols.Request{URL: u})
 		if err != nil && contains(err.Error(), "secret") {
 			t.Errorf("explaining %s: %v", tt.url, err)
 		}

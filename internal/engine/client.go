@@ -66,7 +66,9 @@ func (c client) Dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, at("connect", err)
 	}
-	h.request.Trace.Mark(protocols.ConnectEnd)
+	if h.match.Security == protocols.Cleartext { // else TLS is part of connecting
+		h.request.Trace.Mark(protocols.ConnectEnd)
+	}
 	h.checks.dialled.Store(true)
 
 	return watch(ctx, h, conn), nil

@@ -27,7 +27,7 @@ func (e *timeoutError) Timeout() bool { return true }
 
 func (e *timeoutError) Temporary() bool { return true }
 
-func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded } //nolint:errorlint // Is compares one level
+func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 // clock serves both time-outs of all loads of a session with one timer: a heap
 // of the times at which a load must be looked at. A byte that moves only stores
@@ -42,11 +42,11 @@ type clock struct {
 // entry is a load's place in the heap, guarded by the clock's lock.
 type entry struct {
 	due      int64
-	place    int // index in the heap, plus one; 0: not in it
 	resource int64
 	limit    time.Duration
-	asked    int   // open questions: both clocks stand still
-	since    int64 // when the first of them was asked
+	since    int64 // when the first of the open questions was asked
+	asked    int32 // open questions: both clocks stand still
+	place    int32 // index in the heap, plus one; 0: not in it
 }
 
 const never = int64(1<<63 - 1)
@@ -94,7 +94,7 @@ func (c *clock) remove(l *load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l.timer.place > 0 {
-		heap.Remove(&c.loads, l.timer.place-1)
+		heap.Remove(&c.loads, int(l.timer.place)-1)
 	}
 }
 
@@ -137,7 +137,7 @@ func (c *clock) resume(l *load) {
 	if l.idle > 0 {
 		l.timer.due = min(l.timer.due, at+int64(l.idle))
 	}
-	heap.Fix(&c.loads, l.timer.place-1)
+	heap.Fix(&c.loads, int(l.timer.place)-1)
 	c.arm()
 }
 
@@ -148,7 +148,7 @@ func (c *clock) stop(l *load) {
 	defer c.mu.Unlock()
 	l.idle, l.timer.resource, l.timer.due = 0, never, never
 	if l.timer.place > 0 {
-		heap.Fix(&c.loads, l.timer.place-1)
+		heap.Fix(&c.loads, int(l.timer.place)-1)
 	}
 }
 
@@ -237,14 +237,14 @@ func (s loads) Less(i, j int) bool { return s[i].timer.due < s[j].timer.due }
 
 func (s loads) Swap(i, j int) {
 	s[i], s[j] = s[j], s[i]
-	s[i].timer.place, s[j].timer.place = i+1, j+1
+	s[i].timer.place, s[j].timer.place = int32(i+1), int32(j+1)
 }
 
 // Push adds a *load; part of heap.Interface.
 func (s *loads) Push(x any) {
 	l, _ := x.(*load)
 	*s = append(*s, l)
-	l.timer.place = len(*s)
+	l.timer.place = int32(len(*s))
 }
 
 // Pop takes the last; part of heap.Interface.

@@ -40,7 +40,7 @@ func (h *hop) collect(resp *protocols.Response, received int64, err error) {
 	h.request.Trace.Complete()
 	t := &Transaction{
 		Request: &h.request, Response: resp, Received: received, Ended: time.Now(), Err: err, Inner: h.outer != nil,
-		Decoded: received, Redirects: h.redirects,
+		Decoded: received, Redirects: int(h.redirects),
 		Policy: h.verdict(),
 	}
 	if i := h.match.Instance; i != nil {

@@ -53,9 +53,6 @@ func watch(ctx context.Context, h *hop, conn net.Conn) net.Conn {
 // ConnInfo gives the facts of the connection.
 func (c *connection) ConnInfo() *protocols.ConnInfo { return c.info }
 
-// Unwrap gives the connection beneath.
-func (c *connection) Unwrap() net.Conn { return c.Conn }
-
 func (c *connection) Close() error {
 	c.stop()
 
@@ -74,6 +71,7 @@ type checks struct {
 	secured atomic.Int32 // TLS sessions from TLSConfig that were verified, and not yet claimed by a connection
 	any     atomic.Bool  // one of them was verified
 	dialled atomic.Bool  // a connection was made
+	over    atomic.Bool  // Load has returned: the time for a preamble is past
 }
 
 // verified notes a handshake that Client.TLSConfig made.
@@ -96,8 +94,11 @@ func (c *checks) claim() bool {
 	}
 }
 
-// inClear tells whether a connection was made that is not inside TLS.
-func (c *checks) inClear() bool {
+// loaded is called when the Load of a scheme that upgrades has returned, and
+// tells whether a connection was made that is not inside TLS.
+func (c *checks) loaded() bool {
+	c.over.Store(true)
+
 	return c.dialled.Load() && (c.clear.Load() > 0 || !c.any.Load())
 }
 
@@ -137,7 +138,7 @@ func (c *checked) Write(p []byte) (int, error) {
 // Read refuses what comes before TLS.
 func (c *checked) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.security == protocols.Encrypted && !c.begun.Load() {
+	if n > 0 && (c.security == protocols.Encrypted || c.of.over.Load()) && !c.begun.Load() {
 		_ = c.Close()
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -218,6 +219,9 @@ func (c *checked) record() (bool, error) {
 func (c *checked) clear(p []byte) error {
 	if c.security != protocols.Upgrades {
 		return c.refusal("writes", "bytes in clear text")
+	}
+	if c.of.over.Load() {
+		return c.refusal("writes", "bytes in clear text after Load has returned")
 	}
 	if c.preamble += len(p); c.preamble > maxPreamble {
 		return c.refusal("writes", "a clear-text preamble of more than 64 KiB")

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
 )
@@ -20,18 +22,10 @@ func hasCookies(scheme string) bool {
 // the request. A hop inside another that did this already for the same host
 // leaves it alone; one for another host does not carry those along.
 func (h *hop) attachCookies() {
+	held := h.withdrawOuter()
 	store := h.of.engine.config.Cookies
-	if store == nil || h.of.task.OneHop || h.request.OmitsCookies || !hasCookies(h.request.URL.Scheme) {
+	if held || store == nil || h.of.task.OneHop || h.request.OmitsCookies || !hasCookies(h.request.URL.Scheme) {
 		return
-	}
-	for o := h.outer; o != nil; o = o.outer {
-		if !o.cookies {
-			continue
-		}
-		if sameOrigin(o.request.URL, h.request.URL) {
-			return
-		}
-		withdraw(&h.request, "Cookie", o.attached, nil)
 	}
 	h.cookies = true
 	h.query = storage.CookieQuery{
@@ -46,6 +40,31 @@ func (h *hop) attachCookies() {
 		h.setField("Cookie", field)
 		h.attached = field
 	}
+}
+
+// withdrawOuter takes from an inner hop what the stages had put on the hops
+// around it, where it goes to another origin. It tells whether one of them
+// handles the cookies of this origin.
+func (h *hop) withdrawOuter() bool {
+	for o := h.outer; o != nil; o = o.outer {
+		if sameOrigin(o.request.URL, h.request.URL) {
+			if o.cookies {
+				return true
+			}
+
+			continue
+		}
+		withdraw(&h.request, "Cookie", o.attached, nil)
+		if a := h.of.answers.current; a != nil {
+			withdraw(&h.request, a.field(), o.request.Header.Get(a.field()), nil)
+			// A scheme that is composed over another of the same host hands it on.
+			if h.request.Credential == a.credential && !strings.EqualFold(o.request.URL.Hostname(), h.request.URL.Hostname()) {
+				h.request.Credential = nil
+			}
+		}
+	}
+
+	return false
 }
 
 // learnCookies stores the cookies of a response, before a redirect is followed.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +77,34 @@ type decoding struct {
 	codings  []string
 	decoders []io.ReadCloser
 	top      io.Reader
-	count    int64
+	failed   error // what a stage ended the decoding with
+}
+
+// stage is what comes out of one decoder. Each is held to the bound, and to the
+// end of the load: a decoder beneath another can make much of few bytes while
+// nothing comes out at the top.
+type stage struct {
+	of    *decoding
+	from  io.Reader
+	count int64
+}
+
+func (s *stage) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	s.count += int64(n)
+	d := s.of
+	l, wire := d.of.hop.of, d.of.wire.count.Load()
+	if limit := int64(l.engine.config.Expansion); limit > 0 && s.count > freeExpansion && s.count/limit > wire {
+		d.failed = protocols.Errorf(protocols.CannotDecodeRawData,
+			"the body decodes to more than %d times its size: %d bytes from %d", limit, s.count, wire)
+	} else if cause := context.Cause(l.ctx); cause != nil {
+		d.failed = cause
+	}
+	if d.failed != nil {
+		err = d.failed
+	}
+
+	return n, err
 }
 
 func (d *decoding) Read(p []byte) (int, error) {
@@ -86,14 +114,6 @@ func (d *decoding) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := d.top.Read(p)
-	d.count += int64(n)
-	l := d.of.of
-	if limit := int64(l.engine.config.Expansion); limit > 0 && d.count > freeExpansion && d.count/limit > d.of.wire.count.Load() {
-		_ = d.Close()
-
-		return 0, protocols.Errorf(protocols.CannotDecodeRawData,
-			"the body decodes to more than %d times its size: %d bytes from %d", limit, d.count, d.of.wire.count.Load())
-	}
 	if err != nil {
 		err = d.explain(err)
 		_ = d.Close()
@@ -105,12 +125,12 @@ func (d *decoding) Read(p []byte) (int, error) {
 func (d *decoding) start() error {
 	var from io.Reader = &d.of.wire
 	for i := len(d.codings) - 1; i >= 0; i-- {
-		decoder, err := d.of.of.engine.config.Decoders[d.codings[i]](from)
+		decoder, err := d.of.hop.of.engine.config.Decoders[d.codings[i]](from)
 		if err != nil {
 			return err
 		}
 		d.decoders = append(d.decoders, decoder)
-		from = decoder
+		from = &stage{of: d, from: decoder}
 	}
 	d.top = from
 
@@ -122,6 +142,8 @@ func (d *decoding) start() error {
 func (d *decoding) explain(err error) error {
 	wire := &d.of.wire
 	switch {
+	case d.failed != nil:
+		return d.failed
 	case wire.failed != nil:
 		return wire.failed
 	case err == io.EOF: //nolint:errorlint // a Reader returns io.EOF bare

@@ -78,19 +78,21 @@ func zipped(s string) string {
 	return b.String()
 }
 
+type decodeTest struct {
+	name, coding, wire string
+	status             int
+	accept             string
+	want               string
+	code               protocols.Code
+	is                 error
+}
+
 func TestDecode(t *testing.T) {
 	leak.Check(t)
 	text := strings.Repeat("some text ", 1000)
 	gz := zipped(text)
 	hexed := hex.EncodeToString([]byte(gz))
-	tests := []struct {
-		name, coding, wire string
-		status             int
-		accept             string
-		want               string
-		code               protocols.Code
-		is                 error
-	}{
+	tests := []decodeTest{
 		{"gzip", "gzip", gz, 200, "", text, 0, nil},
 		{"in any case, with an old name", " X-GZip ", gz, 200, "", text, 0, nil},
 		{"identity", "identity", "plain", 200, "", "plain", 0, nil},
@@ -116,33 +118,38 @@ func TestDecode(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, length := range []int64{-1, int64(len(tt.wire))} {
-				var opened atomic.Int32
-				e := open(t, engine.Config{Decoders: decoders(&opened)}, scheme("https", protocols.Encrypted,
-					func(context.Context, protocols.Client, *protocols.Request) (*protocols.Response, error) {
-						r := reply(tt.status, tt.wire)
-						r.ContentLength, r.Body = length, &content{Reader: strings.NewReader(tt.wire)}
-						r.Header["Content-Encoding"] = strings.Split(tt.coding, "|")
-
-						return r, nil
-					}))
-				req := request(t, "GET", "https://a.example/")
-				if tt.accept != "" {
-					req.Header.Set("Accept-Encoding", tt.accept)
-				}
-				body, _, err := fetch(e, req, nil)
-				switch {
-				case tt.code == 0 && (err != nil || body != tt.want):
-					t.Errorf("length %d: %d bytes, %v", length, len(body), err)
-				case tt.code != 0:
-					if got := failure(t, err, tt.code); got.Phase != "body" || tt.is != nil && !errors.Is(err, tt.is) {
-						t.Errorf("length %d: %v", length, err)
-					}
-				}
-				if n := opened.Load(); n != 0 {
-					t.Errorf("length %d: %d decoders are open, or closed twice", length, n)
-				}
+				checkDecode(t, tt, length)
 			}
 		})
+	}
+}
+
+func checkDecode(t *testing.T, tt decodeTest, length int64) {
+	t.Helper()
+	var opened atomic.Int32
+	e := open(t, engine.Config{Decoders: decoders(&opened)}, scheme("https", protocols.Encrypted,
+		func(context.Context, protocols.Client, *protocols.Request) (*protocols.Response, error) {
+			r := reply(tt.status, tt.wire)
+			r.ContentLength, r.Body = length, &content{Reader: strings.NewReader(tt.wire)}
+			r.Header["Content-Encoding"] = strings.Split(tt.coding, "|")
+
+			return r, nil
+		}))
+	req := request(t, "GET", "https://a.example/")
+	if tt.accept != "" {
+		req.Header.Set("Accept-Encoding", tt.accept)
+	}
+	body, _, err := fetch(e, req, nil)
+	switch {
+	case tt.code == 0 && (err != nil || body != tt.want):
+		t.Errorf("length %d: %d bytes, %v", length, len(body), err)
+	case tt.code != 0:
+		if got := failure(t, err, tt.code); got.Phase != "body" || tt.is != nil && !errors.Is(err, tt.is) {
+			t.Errorf("length %d: %v", length, err)
+		}
+	}
+	if n := opened.Load(); n != 0 {
+		t.Errorf("length %d: %d decoders are open, or closed twice", length, n)
 	}
 }
 

@@ -41,27 +41,9 @@ func TestDialIsJudged(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := &to{addr: peer.addr}
-			custom := scheme("custom", tt.security, func(ctx context.Context, c protocols.Client, req *protocols.Request) (*protocols.Response, error) {
-				addr := req.HostPort()
-				if tt.addr != "" {
-					addr = tt.addr
-				}
-				var conn io.Closer
-				var err error
-				if tt.packet {
-					conn, _, err = c.DialPacket(ctx, addr)
-				} else {
-					conn, err = c.Dial(ctx, "tcp", addr)
-				}
-				if err != nil {
-					return nil, err
-				}
-
-				return reply(0, ""), conn.Close()
-			})
+			custom := scheme("custom", tt.security, dialsOnce(tt.addr, tt.packet))
 			custom.DefaultPort = 7
-			e := open(t, engine.Config{Dialer: d}, custom)
-			_, _, err := fetch(e, request(t, "GET", tt.url), nil)
+			_, _, err := fetch(open(t, engine.Config{Dialer: d}, custom), request(t, "GET", tt.url), nil)
 			if tt.code == 0 {
 				if err != nil || d.dialled() != 1 {
 					t.Errorf("%v, dialled %q", err, d.asked)
@@ -73,6 +55,28 @@ func TestDialIsJudged(t *testing.T) {
 				t.Errorf("dialled %q all the same", d.asked)
 			}
 		})
+	}
+}
+
+// dialsOnce dials addr, or where that is "" what the request names.
+func dialsOnce(addr string, packet bool) loading {
+	return func(ctx context.Context, c protocols.Client, req *protocols.Request) (*protocols.Response, error) {
+		target := addr
+		if target == "" {
+			target = req.HostPort()
+		}
+		var conn io.Closer
+		var err error
+		if packet {
+			conn, _, err = c.DialPacket(ctx, target)
+		} else {
+			conn, err = c.Dial(ctx, "tcp", target)
+		}
+		if err != nil {
+			return nil, err
+		}
+
+		return reply(0, ""), conn.Close()
 	}
 }
 
@@ -201,5 +205,31 @@ func TestConnectionsEndWithTheirContext(t *testing.T) {
 	}
 	if err := kept.Close(); err != nil {
 		t.Errorf("closing it again: %v", err)
+	}
+}
+
+// A datagram socket ends with its load too.
+func TestPacketConnectionsEndWithTheirLoad(t *testing.T) {
+	leak.Check(t)
+	leak.CheckFiles(t)
+	var conn net.PacketConn
+	e := open(t, engine.Config{Dialer: &to{addr: "127.0.0.1:9"}}, scheme("custom", protocols.Cleartext,
+		func(ctx context.Context, c protocols.Client, req *protocols.Request) (*protocols.Response, error) {
+			var peer net.Addr
+			var err error
+			if conn, peer, err = c.DialPacket(ctx, req.HostPort()); err != nil {
+				return nil, err
+			}
+			if peer.String() != "127.0.0.1:9" {
+				t.Errorf("the peer is %v", peer)
+			}
+
+			return reply(0, "done"), nil
+		}))
+	if _, _, err := fetch(e, request(t, "GET", "custom://localhost:9/"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := conn.ReadFrom(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("reading after the load: %v", err)
 	}
 }

@@ -126,6 +126,17 @@ func (e *Engine) start(l *load, timeout time.Duration) error {
 	return nil
 }
 
+// open tells by nil that the engine is not closed.
+func (e *Engine) open() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrInvalidated
+	}
+
+	return nil
+}
+
 // Close refuses new loads, cancels the running ones, returns when the last is
 // done, and closes the protocols.
 func (e *Engine) Close() error {
@@ -144,6 +155,3 @@ func (e *Engine) Close() error {
 
 	return e.instances.Close()
 }
-
-// Schemes lists the URL schemes that are registered, sorted.
-func (e *Engine) Schemes() []string { return e.instances.Names() }

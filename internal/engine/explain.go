@@ -16,10 +16,13 @@ type Step struct {
 
 // Explain runs the stages of the first hop without sending anything, and says
 // what each would do. Err is what Load would fail with before it sends.
-func (e *Engine) Explain(req *protocols.Request) (steps []Step, err error) {
-	l := &load{engine: e, task: noTask, parent: context.Background(), op: canonicalMethod(req.Method), failing: req.URL}
+func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []Step, err error) {
+	l := &load{engine: e, task: noTask, parent: ctx, op: canonicalMethod(req.Method), failing: req.URL}
+	if err := e.open(); err != nil || ctx.Err() != nil {
+		return nil, l.fail(err, "")
+	}
 	h := &l.first
-	h.init(l, context.Background(), nil, req)
+	h.init(l, ctx, nil, req)
 	say := func(stage, format string, args ...any) {
 		steps = append(steps, Step{stage, fmt.Sprintf(format, args...)})
 	}
@@ -31,13 +34,13 @@ func (e *Engine) Explain(req *protocols.Request) (steps []Step, err error) {
 	}
 	say("lookup", "%T takes %q, which is %s", h.match.Protocol, h.request.URL.Scheme, h.match.Security)
 	gate := h.gate()
-	say("gate", "%s", h.verdict())
 	if gate != nil {
 		err = l.fail(at("policy", gate), "")
 		say("gate", "%v", err)
 
 		return steps, err
 	}
+	say("gate", "%s", h.verdict())
 	h.route()
 	if h.match.Security == protocols.Local {
 		say("route", "none is needed")
@@ -48,7 +51,7 @@ func (e *Engine) Explain(req *protocols.Request) (steps []Step, err error) {
 	say("cookies", "%s", h.explainCookies())
 	say("load", "%s %s", h.request.Method, protocols.Redact(h.request.URL))
 	if limit := e.config.RedirectLimit; limit < 0 {
-		say("redirect", "none is followed")
+		say("redirect", "any number; %s", redirection(h.request.Method))
 	} else {
 		say("redirect", "at most %d; %s", limit, redirection(h.request.Method))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
 )
 
 // phased names the phase in which an error came about.
@@ -39,6 +40,7 @@ func at(phase string, err error) error {
 // what the protocol then ran into.
 func (l *load) fail(err error, phase string) error {
 	e := &protocols.Error{Op: l.op, URL: protocols.Redact(l.failing), Phase: phase, Err: err}
+	e.Answered = l.redirects > 0 || l.answers.last().count > 0 || l.first.inner.Load() > 1
 	var p *phased
 	if errors.As(err, &p) {
 		e.Phase = p.phase
@@ -62,6 +64,12 @@ func (l *load) fail(err error, phase string) error {
 
 			return e
 		}
+	}
+	if deadline, ok := l.parent.Deadline(); ok && !time.Now().Before(deadline) {
+		// A connection's own deadline, set from the context's, fires a little sooner.
+		e.Code, e.Err = protocols.TimedOut, &caused{context.DeadlineExceeded, e.Err}
+
+		return e
 	}
 	e.Code = Classify(err)
 	// A protocol's own *Error gives its code; its text need not stand twice.
@@ -111,6 +119,10 @@ func Classify(err error) protocols.Code {
 	var coded *protocols.Error
 	if errors.As(err, &coded) && coded.Code != 0 {
 		return coded.Code
+	}
+	var dial *proxy.DialError
+	if errors.As(err, &dial) && dial.Code != 0 {
+		return dial.Code
 	}
 	var code protocols.Code
 	if errors.As(err, &code) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"net"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/idna"
 
@@ -23,7 +24,13 @@ func (h *hop) gate() error {
 		return nil
 	}
 
-	return refused(h.of.engine.rules.Gate(origin))
+	refusal := h.of.engine.rules.Gate(origin)
+	if scheme := h.request.URL.Scheme; refusal != nil && (scheme == "https" || scheme == "wss") {
+		return protocols.Errorf(protocols.AppTransportSecurityRequiresSecureConnection,
+			"the protocol registered for %q declares itself cleartext: declare Encrypted, or Local for one that makes no connection (a mock)", scheme)
+	}
+
+	return refused(refusal)
 }
 
 // judged is what policy judges for a host: the literal in the URL, never what it
@@ -51,13 +58,17 @@ func (h *hop) route() {
 	h.request.Route = protocols.Route{ID: h.of.engine.tls.policy(h.floor), Packets: true}
 }
 
-// asciiHost is the URL with its host in A-labels (RFC 5891): what is looked up,
-// sent and judged is one spelling.
-func asciiHost(req *protocols.Request) *url.URL {
-	u := *req.URL
+// canonicalURL is the URL with its scheme in lower case and its host in A-labels
+// (RFC 5891): what is looked up, sent and judged is one spelling.
+func canonicalURL(from *url.URL) *url.URL {
+	u := *from
+	u.Scheme = strings.ToLower(u.Scheme)
+	if isASCII(u.Host) {
+		return &u
+	}
 	host, err := idna.Lookup.ToASCII(u.Hostname())
 	if err != nil {
-		return req.URL // the lookup of such a name will say what is wrong
+		return &u // the lookup of such a name will say what is wrong
 	}
 	if port := u.Port(); port != "" {
 		host = net.JoinHostPort(host, port)

@@ -127,7 +127,7 @@ func fetch(e *engine.Engine, req *protocols.Request, task *engine.Task) (string,
 // failure checks that err is the one outermost *protocols.Error and has the code.
 func failure(t testing.TB, err error, code protocols.Code) *protocols.Error {
 	t.Helper()
-	e, ok := err.(*protocols.Error) //nolint:errorlint // it has to be the outermost
+	e, ok := err.(*protocols.Error) // it has to be the outermost
 	if !ok {
 		t.Fatalf("error is %T %v, want *protocols.Error", err, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -29,14 +30,11 @@ type hop struct {
 	query   storage.CookieQuery
 
 	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
-	redirects int                // that led here
-	cookies   bool               // this hop attaches and learns cookies
 	attached  string             // the Cookie field that it attached
-
-	authorized struct{ field, value string } // what authorize set
-
-	inner  atomic.Int32 // loads that its protocol made
-	checks checks
+	cookies   bool               // this hop attaches and learns cookies
+	redirects int32              // that led here
+	inner     atomic.Int32       // loads that its protocol made
+	checks    checks
 }
 
 type hopKey struct{}
@@ -56,20 +54,40 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	h.Context, h.of, h.outer = ctx, l, outer
 	h.given, h.redirects = req, l.redirects
 	h.request = *req
+	h.request.Header = canonicalHeader(req.Header)
 	h.request.Body = l.watchUpload(req.Body)
 	h.request.Method = canonicalMethod(req.Method)
-	if l.task.Collect != nil {
+	if l.task.Collect != nil || l.task.Inform != nil {
 		h.request.Trace = &protocols.Trace{}
 		h.request.Trace.Mark(protocols.FetchStart)
 	} else {
 		h.request.Trace = nil
 	}
 	if outer == nil {
-		l.failing = req.URL
+		l.failing, l.op = req.URL, h.request.Method
 	}
-	if u := req.URL; u != nil && !isASCII(u.Host) {
-		h.request.URL = asciiHost(&h.request)
+	if u := req.URL; u != nil && (!isASCII(u.Host) || u.Scheme != strings.ToLower(u.Scheme)) {
+		h.request.URL = canonicalURL(u)
 	}
+}
+
+// canonicalHeader is a header whose names are in canonical form: the stages and
+// the protocols find a field by its name. It is h itself, mostly.
+func canonicalHeader(h http.Header) http.Header {
+	for name := range h {
+		if http.CanonicalHeaderKey(name) == name {
+			continue
+		}
+		canonical := make(http.Header, len(h))
+		for name, values := range h {
+			key := http.CanonicalHeaderKey(name)
+			canonical[key] = append(slices.Clip(canonical[key]), values...)
+		}
+
+		return canonical
+	}
+
+	return h
 }
 
 // canonicalMethod folds the case of the methods that Apple folds, and names GET.
@@ -103,7 +121,7 @@ func (h *hop) lookup() error {
 	if h.outer != nil {
 		inside = &h.outer.loading
 	}
-	match, err := h.of.engine.instances.Lookup(&h.request, inside)
+	match, err := h.find(inside)
 	if err != nil {
 		return err
 	}
@@ -115,6 +133,18 @@ func (h *hop) lookup() error {
 	}
 
 	return nil
+}
+
+// find asks the registry. A protocol that panics where it is asked loses the
+// load, not the program.
+func (h *hop) find(inside *registry.Loading) (match registry.Match, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = protocols.Errorf(protocols.Unknown, "a protocol panicked in Claims: %v", p)
+		}
+	}()
+
+	return h.of.engine.instances.Lookup(&h.request, inside)
 }
 
 // load lets the protocol load.
@@ -145,7 +175,7 @@ func (h *hop) verified(resp *protocols.Response, err error) (*protocols.Response
 	if resp.URL == nil {
 		resp.URL = h.request.URL
 	}
-	if h.match.Security == protocols.Upgrades && h.checks.inClear() {
+	if h.match.Security == protocols.Upgrades && h.checks.loaded() {
 		closeBody(resp)
 
 		return nil, protocols.Errorf(protocols.AppTransportSecurityRequiresSecureConnection,

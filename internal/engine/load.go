@@ -17,8 +17,8 @@ type Task struct {
 	OneHop bool
 	// Challenge answers a challenge.
 	Challenge func(context.Context, *protocols.Challenge) (protocols.Disposition, *protocols.Credential)
-	// Redirect is asked before a redirect is followed; nil refuses it, and the
-	// redirect itself becomes the result.
+	// Redirect is asked before a redirect is followed, and gives what to load. A
+	// nil answer refuses it: the redirect itself becomes the result.
 	Redirect func(context.Context, *protocols.Response, *protocols.Request) (*protocols.Request, error)
 	// Inform is told of interim responses (1xx).
 	Inform func(context.Context, *protocols.Response)
@@ -41,8 +41,8 @@ type load struct {
 	first       hop // the first hop needs no allocation of its own
 	op          string
 	failing     *url.URL // what an error names
-	redirects   int
-	replays     int
+	redirects   int32
+	replays     int32
 	answers     answers // to challenges
 	acrossSites bool    // a redirect led to another site
 	plain       bool    // the app set Accept-Encoding: coded bodies are delivered as they are
@@ -79,20 +79,25 @@ func (e *Engine) LoadIn(room *Room, ctx context.Context, req *protocols.Request,
 	if err := l.begin(e, ctx, req, task); err != nil {
 		return nil, err
 	}
+	done := false
+	defer func() {
+		if !done {
+			l.end() // a panic of the app's, or runtime.Goexit, passes through
+		}
+	}()
 	resp, err := l.run(req)
 	if err != nil {
 		err = l.fail(err, "")
 		l.end()
-
-		return nil, err
 	}
+	done = true
 
-	return resp, nil
+	return resp, err
 }
 
 // run is the pipeline: one turn of the loop is one hop.
 func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
-	l.waiting()
+	l.wait.Store(1) // the clock has just begun
 	defer l.idling()
 	for h := &l.first; ; h = new(hop) {
 		h.init(l, l.ctx, nil, req)
@@ -139,7 +144,7 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 	}
 	l.failing = req.URL
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	l.plain = req.Header.Get("Accept-Encoding") != ""
+	l.plain = canonicalHeader(req.Header).Get("Accept-Encoding") != ""
 	if err := e.start(l, req.Timeout); err != nil {
 		l.cancel(nil)
 
@@ -161,6 +166,7 @@ func (l *load) end() {
 	l.ended.Do(func() {
 		l.engine.clock.remove(l)
 		l.cancel(nil)
+		l.dropBody()
 		l.engine.active.Done()
 	})
 }

@@ -25,12 +25,13 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 		}
 	} else {
 		next = next.Clone()
+		next.Header = canonicalHeader(next.Header)
 	}
 	h.own(next)
 	if next.URL == nil {
 		return nil, protocols.Errorf(protocols.RedirectToNonExistentLocation, "the redirect names no URL")
 	}
-	if limit := l.engine.config.RedirectLimit; l.redirects >= limit && limit > 0 || limit < 0 {
+	if limit := l.engine.config.RedirectLimit; limit > 0 && int(l.redirects) >= limit {
 		l.failing = next.URL
 
 		return nil, protocols.Errorf(protocols.HTTPTooManyRedirects, "%d redirects were followed", l.redirects)
@@ -57,8 +58,11 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 // own takes from the next request what the stages had put on this one: the app's
 // fields and body come back, and cookies and credentials are found anew.
 func (h *hop) own(next *protocols.Request) {
-	withdraw(next, "Cookie", h.attached, h.given.Header["Cookie"])
-	withdraw(next, h.authorized.field, h.authorized.value, h.given.Header[h.authorized.field])
+	given := canonicalHeader(h.given.Header)
+	withdraw(next, "Cookie", h.attached, given["Cookie"])
+	if a := h.of.answers.current; a != nil {
+		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
+	}
 	if next.Body == h.request.Body {
 		next.Body = h.given.Body
 	}
@@ -116,7 +120,7 @@ func httpRedirect(req *protocols.Request, resp *protocols.Response) *protocols.R
 		return nil
 	}
 	next := req.Clone()
-	next.URL = req.URL.ResolveReference(target)
+	next.URL = resp.URL.ResolveReference(target) // of the URL that answered
 	if target.Fragment == "" && next.URL.Fragment == "" {
 		next.URL.Fragment, next.URL.RawFragment = req.URL.Fragment, req.URL.RawFragment
 	}

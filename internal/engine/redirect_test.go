@@ -162,7 +162,6 @@ func TestRedirectLimit(t *testing.T) {
 	}{
 		{0, 20, "https://a.example/21"},
 		{3, 3, "https://a.example/4"},
-		{-1, 0, "https://a.example/1"},
 	}
 	for _, tt := range tests {
 		var log []seen
@@ -180,6 +179,21 @@ func TestRedirectLimit(t *testing.T) {
 		if asked != tt.asked || got.URL != tt.fails+"?..." || got.Phase != "redirect" {
 			t.Errorf("limit %d: asked %d times, failing %s in %s; want %d and %s", tt.limit, asked, got.URL, got.Phase, tt.asked, tt.fails)
 		}
+	}
+}
+
+func TestRedirectsWithoutLimit(t *testing.T) {
+	var log []seen
+	e := open(t, engine.Config{RedirectLimit: -1}, redirector(t, &log, func(n int) *protocols.Response {
+		if n == 50 {
+			return reply(200, "there")
+		}
+
+		return reply(302, "", "Location", "/"+itoa(n+1))
+	}))
+	body, _, err := fetch(e, request(t, "GET", "https://a.example/0"), nil)
+	if err != nil || string(body) != "there" {
+		t.Errorf("%q, %v", body, err)
 	}
 }
 

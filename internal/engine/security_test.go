@@ -42,16 +42,18 @@ func say(conn net.Conn, text string) (string, error) {
 	return string(buf), err
 }
 
+type refusedTest struct {
+	name     string
+	security protocols.Security
+	talk     func(ctx context.Context, c protocols.Client, conn net.Conn) (string, error)
+	text     string
+	received string
+}
+
 // What a false declaration does, and that nothing of it reaches the peer.
 func TestClearTextIsRefused(t *testing.T) {
 	leak.Check(t)
-	tests := []struct {
-		name     string
-		security protocols.Security
-		talk     func(ctx context.Context, c protocols.Client, conn net.Conn) (string, error)
-		text     string
-		received string
-	}{
+	tests := []refusedTest{
 		{"clear text", protocols.Encrypted, func(_ context.Context, _ protocols.Client, conn net.Conn) (string, error) {
 			return say(conn, "GET / HTTP/1.0\r\n\r\n")
 		}, "bytes in clear text", ""},
@@ -91,18 +93,23 @@ func TestClearTextIsRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			peer := serve(t, echoes)
-			dialer := &to{addr: peer.addr}
-			e := open(t, engine.Config{Dialer: dialer}, scheme("custom", tt.security, dialling(tt.talk)))
-			_, _, err := fetch(e, request(t, "GET", "custom://public.example:1/"), nil)
-			got := failure(t, err, protocols.AppTransportSecurityRequiresSecureConnection)
-			if !contains(got.Error(), tt.text) {
-				t.Errorf("error %q does not say %q", got, tt.text)
-			}
-			if got := peer.received(dialer); got != tt.received {
-				t.Errorf("the peer received %d bytes %.20q", len(got), got)
-			}
+			checkRefused(t, tt)
 		})
+	}
+}
+
+func checkRefused(t *testing.T, tt refusedTest) {
+	t.Helper()
+	peer := serve(t, echoes)
+	dialer := &to{addr: peer.addr}
+	e := open(t, engine.Config{Dialer: dialer}, scheme("custom", tt.security, dialling(tt.talk)))
+	_, _, err := fetch(e, request(t, "GET", "custom://public.example:1/"), nil)
+	got := failure(t, err, protocols.AppTransportSecurityRequiresSecureConnection)
+	if !contains(got.Error(), tt.text) {
+		t.Errorf("error %q does not say %q", got, tt.text)
+	}
+	if got := peer.received(dialer); got != tt.received {
+		t.Errorf("the peer received %d bytes %.20q", len(got), got)
 	}
 }
 

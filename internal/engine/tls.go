@@ -74,6 +74,7 @@ func (h *hop) tlsConfig(host string) *tls.Config {
 			}
 		}
 		trace.Mark(protocols.SecureConnectionEnd)
+		trace.Mark(protocols.ConnectEnd)
 		h.checks.verified()
 
 		return nil

@@ -33,14 +33,15 @@ func (c crumbling) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// hoarding holds back a first write, so that two records go out in one.
+// hoarding holds back a change of cipher specification, so that it goes out in one
+// write with the record behind it.
 type hoarding struct {
 	net.Conn
 	held []byte
 }
 
 func (c *hoarding) Write(p []byte) (int, error) {
-	if len(c.held) == 0 && len(p) < 100 {
+	if len(c.held) == 0 && len(p) == 6 && p[0] == 20 {
 		c.held = append(c.held, p...)
 
 		return len(p), nil

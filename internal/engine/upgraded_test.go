@@ -104,7 +104,7 @@ func TestRefusedConnectionsAreClosed(t *testing.T) {
 	})
 	failure(t, err, protocols.Cancelled)
 	<-c.closed
-	if _, err := far.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // a pipe gives it bare
+	if _, err := far.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the connection: %v", err)
 	}
 }

@@ -17,6 +17,9 @@ func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
 		return b
 	}
 	watched := *b
+	if watched.Length = b.KnownLength(); watched.Length == 0 {
+		return b
+	}
 	watched.Open = func(offset int64) (io.ReadCloser, error) {
 		rc, err := b.OpenAt(offset)
 		if err != nil {
@@ -27,6 +30,19 @@ func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
 	}
 
 	return &watched
+}
+
+// dropBody closes the app's reader where nobody has opened it: a stage refused
+// the request, or the protocol took no body.
+func (l *load) dropBody() {
+	if l.first.given == nil {
+		return
+	}
+	if b := l.first.given.Body; b != nil && b.Once {
+		if rc, err := b.OpenAt(0); err == nil {
+			_ = rc.Close()
+		}
+	}
 }
 
 // upload is a request body that is being sent.
