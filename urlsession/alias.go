@@ -1,6 +1,9 @@
 package urlsession
 
-import "github.com/urlkit/urlkit/protocols"
+import (
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
+)
 
 // The types of the contract that an app meets, so that it imports one package.
 type (
@@ -22,6 +25,74 @@ type (
 	Disposition = protocols.Disposition
 	// ConnInfo are facts of a connection.
 	ConnInfo = protocols.ConnInfo
+	// AuthenticationMethod is how a protection space is to be entered.
+	AuthenticationMethod = protocols.AuthenticationMethod
+	// Persistence says how long a credential is kept.
+	Persistence = protocols.Persistence
+	// CachePolicy says how a load may use the cache.
+	CachePolicy = protocols.CachePolicy
+	// NetworkServiceType hints at the kind of traffic.
+	NetworkServiceType = protocols.NetworkServiceType
+	// Attribution says on whose behalf a request is made.
+	Attribution = protocols.Attribution
+	// CookieAcceptPolicy says whose cookies are stored.
+	CookieAcceptPolicy = storage.CookieAcceptPolicy
+)
+
+// The ways into a protection space.
+const (
+	MethodDefault           = protocols.MethodDefault
+	MethodHTTPBasic         = protocols.MethodHTTPBasic
+	MethodHTTPDigest        = protocols.MethodHTTPDigest
+	MethodHTTPBearer        = protocols.MethodHTTPBearer
+	MethodHTMLForm          = protocols.MethodHTMLForm
+	MethodNTLM              = protocols.MethodNTLM
+	MethodNegotiate         = protocols.MethodNegotiate
+	MethodClientCertificate = protocols.MethodClientCertificate
+	MethodServerTrust       = protocols.MethodServerTrust
+)
+
+// How long a credential is kept.
+const (
+	PersistenceNone       = protocols.PersistenceNone
+	PersistenceForSession = protocols.PersistenceForSession
+	PersistencePermanent  = protocols.PersistencePermanent
+)
+
+// How a load may use the cache.
+const (
+	UseProtocolCachePolicy            = protocols.UseProtocolCachePolicy
+	ReloadIgnoringLocalCache          = protocols.ReloadIgnoringLocalCache
+	ReloadIgnoringLocalAndRemoteCache = protocols.ReloadIgnoringLocalAndRemoteCache
+	ReturnCacheElseLoad               = protocols.ReturnCacheElseLoad
+	ReturnCacheDontLoad               = protocols.ReturnCacheDontLoad
+	ReloadRevalidatingCache           = protocols.ReloadRevalidatingCache
+)
+
+// The kinds of traffic.
+const (
+	ServiceDefault        = protocols.ServiceDefault
+	ServiceVoIP           = protocols.ServiceVoIP
+	ServiceVideo          = protocols.ServiceVideo
+	ServiceBackground     = protocols.ServiceBackground
+	ServiceVoice          = protocols.ServiceVoice
+	ServiceResponsiveData = protocols.ServiceResponsiveData
+	ServiceAVStreaming    = protocols.ServiceAVStreaming
+	ServiceResponsiveAV   = protocols.ServiceResponsiveAV
+	ServiceCallSignaling  = protocols.ServiceCallSignaling
+)
+
+// On whose behalf a request is made.
+const (
+	AttributionDeveloper = protocols.AttributionDeveloper
+	AttributionUser      = protocols.AttributionUser
+)
+
+// Whose cookies are stored.
+const (
+	AcceptFromMainDocumentDomain = storage.AcceptFromMainDocumentDomain
+	AcceptAlways                 = storage.AcceptAlways
+	AcceptNever                  = storage.AcceptNever
 )
 
 // The answers to a challenge.

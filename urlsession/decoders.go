@@ -109,7 +109,7 @@ type deflateReader struct {
 
 func (d *deflateReader) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
-	if err == io.EOF && d.source.Buffered() > 0 { //nolint:errorlint // a Reader returns io.EOF bare
+	if err == io.EOF && d.source.Buffered() > 0 {
 		err = errTrailingData
 	}
 

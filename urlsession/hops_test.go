@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/leak"
-	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -96,7 +95,7 @@ func TestBasicAuthentication(t *testing.T) {
 				}
 
 				return urlsession.UseCredential, &urlsession.Credential{
-					User: "alice", Password: "s3cret", Persistence: protocols.PersistenceForSession,
+					User: "alice", Password: "s3cret", Persistence: urlsession.PersistenceForSession,
 				}
 			},
 		})

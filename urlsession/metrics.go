@@ -70,7 +70,7 @@ func (t *TransactionMetrics) TLS() string {
 
 // WithMetrics returns a context whose loads are measured into m. m must not be
 // read before the load is done: Data has returned, or the stream has ended or
-// was closed. One m is for one load.
+// was closed. The context is for one load: a second one is not measured.
 func WithMetrics(ctx context.Context, m *TaskMetrics) context.Context {
 	return context.WithValue(ctx, collectorKey{}, &collector{metrics: m})
 }
@@ -81,6 +81,7 @@ type collectorKey struct{}
 type collector struct {
 	mu      sync.Mutex
 	metrics *TaskMetrics
+	used    bool
 }
 
 func collectorOf(ctx context.Context) *collector {
@@ -89,10 +90,18 @@ func collectorOf(ctx context.Context) *collector {
 	return c
 }
 
-func (c *collector) begin() {
+// begin tells whether this load is the one that is measured: not a second one,
+// nor one that another session makes for it beneath.
+func (c *collector) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.used {
+		return false
+	}
+	c.used = true
 	*c.metrics = TaskMetrics{Start: time.Now()}
+
+	return true
 }
 
 func (c *collector) collect(t *engine.Transaction) {

@@ -39,7 +39,7 @@ type Session struct {
 }
 
 // noCopy makes go vet refuse a copy.
-type noCopy struct{ sync.Mutex } //nolint:unused // read by go vet
+type noCopy struct{ sync.Mutex }
 
 // New makes a session. A contradictory policy, a malformed exception domain, a
 // scheme that cannot be registered or a reserved header field is refused here.
@@ -88,21 +88,25 @@ func (s *Session) stores(config *engine.Config) {
 		if s.configuration.ephemeral {
 			config.Cookies = cookie.NewStore()
 		}
+		s.configuration.Cookies = config.Cookies
 	}
 	if config.Credentials == nil {
 		config.Credentials = credential.Shared()
 		if s.configuration.ephemeral {
 			config.Credentials = credential.NewStore()
 		}
+		s.configuration.Credentials = config.Credentials
 	}
 }
 
-// Configuration is a copy of what the session was made from.
+// Configuration is a copy of what the session was made from, with the stores that
+// it uses.
 func (s *Session) Configuration() Configuration { return s.configuration.Clone() }
 
 // Close cancels what is running, returns when the last load is done, and closes
 // idle connections. Later loads fail with Cancelled and ErrSessionInvalidated.
-// On the shared session it does nothing.
+// On the shared session it does nothing. It must not be called by a function of
+// the delegate, which it would wait for.
 func (s *Session) Close() error {
 	if s.shared {
 		return nil
@@ -168,11 +172,10 @@ func unexpected(r *protocols.Response) error {
 
 func (s *Session) taskFor(ctx context.Context) *engine.Task {
 	c := collectorOf(ctx)
-	if c == nil {
+	if c == nil || !c.begin() {
 		return &s.task
 	}
 	task := s.task
-	c.begin()
 	task.Collect = c.collect
 
 	return &task
@@ -183,10 +186,7 @@ func (s *Session) taskFor(ctx context.Context) *engine.Task {
 // decides, which way it goes, which cookies it carries, how redirects would be
 // followed. The error is the one that Data would give before sending.
 func (s *Session) Explain(ctx context.Context, req *Request) (*Explanation, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	steps, err := s.engine.Explain(req)
+	steps, err := s.engine.Explain(ctx, req)
 
 	return &Explanation{Request: req.String(), Steps: steps}, err
 }

@@ -60,7 +60,7 @@ func TestLeavingTheLoopEndsTheLoad(t *testing.T) {
 			break
 		}
 		<-ended
-		if _, err := body.Read(make([]byte, 1)); err == nil || err == io.EOF { //nolint:errorlint // io.EOF bare would be the mistake
+		if _, err := body.Read(make([]byte, 1)); err == nil || err == io.EOF {
 			t.Errorf("a Read after the loop gives %v", err)
 		}
 	})
