@@ -1,0 +1,18 @@
+module github.com/urlkit/urlkit/bench
+
+go 1.26.0
+
+replace github.com/urlkit/urlkit => ../
+
+require (
+	github.com/go-resty/resty/v2 v2.17.2
+	github.com/urlkit/urlkit v0.0.0-00010101000000-000000000000
+)
+
+require (
+	github.com/andybalholm/brotli v1.2.8 // indirect
+	github.com/gabriel-vasile/mimetype v1.4.16 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)
