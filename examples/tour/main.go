@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -30,7 +31,6 @@ func main() {
 type stop struct {
 	url     string
 	session *urlsession.Session
-	note    string
 }
 
 func run(ctx context.Context, out io.Writer) error {
@@ -64,21 +64,32 @@ func run(ctx context.Context, out io.Writer) error {
 
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "URL\tURLProtocol\tnegotiated\tbytes\ttime\tpolicy")
+	var refusals []error
 	for _, s := range []stop{
-		{"data:text/plain,Hello%2C%20tour", strict, ""},
-		{"file://" + filepath.ToSlash(file), strict, ""},
-		{origin.clear + "/hello", strict, "clear text is refused"},
-		{origin.clear + "/hello", lenient, "the same, allowed by an exception"},
-		{origin.http1 + "/hello", strict, ""},
-		{origin.http2 + "/hello", strict, ""},
-		{"reverse://" + origin.reverse + "/stressed", lenient, "a scheme of this program"},
+		{"data:text/plain,Hello%2C%20tour", strict},
+		{"file://" + filepath.ToSlash(file), strict},
+		{origin.clear + "/hello", strict},
+		{origin.clear + "/hello", lenient},
+		{origin.http1 + "/hello", strict},
+		{origin.http2 + "/hello", strict},
+		{"reverse://" + origin.reverse + "/stressed", lenient}, // the scheme of reverse.go
 	} {
-		if err := visit(ctx, table, s); err != nil {
+		refusal, err := visit(ctx, table, s)
+		if err != nil {
 			return err
 		}
+		if refusal != nil {
+			refusals = append(refusals, refusal)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, refusal := range refusals {
+		fmt.Fprintf(out, "\nRefused: %v\n", refusal)
 	}
 
-	return table.Flush()
+	return nil
 }
 
 func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {
@@ -90,20 +101,22 @@ func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {
 	return urlsession.New(cfg, nil)
 }
 
-// visit loads one URL and prints a row of what its metrics say.
-func visit(ctx context.Context, out io.Writer, s stop) error {
+// visit loads one URL and prints a row of what its metrics say. A refusal by
+// policy is part of the tour.
+func visit(ctx context.Context, out io.Writer, s stop) (refusal, err error) {
 	req, err := urlsession.NewRequest("", s.url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var metrics urlsession.TaskMetrics
 	_, _, err = s.session.Data(urlsession.WithMetrics(ctx, &metrics), req)
-	refused := errors.Is(err, urlsession.AppTransportSecurityRequiresSecureConnection)
-	if err != nil && !refused {
-		return err
+	if errors.Is(err, urlsession.AppTransportSecurityRequiresSecureConnection) {
+		refusal = err
+	} else if err != nil {
+		return nil, err
 	}
 	if len(metrics.Transactions) == 0 {
-		return fmt.Errorf("no transaction was measured for %s", req)
+		return nil, fmt.Errorf("no transaction was measured for %s", req)
 	}
 	t := metrics.Transactions[len(metrics.Transactions)-1]
 	negotiated := t.NetworkProtocolName
@@ -114,22 +127,21 @@ func visit(ctx context.Context, out io.Writer, s stop) error {
 		negotiated = "-"
 	}
 	_, err = fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%v\t%s\n", protocols.Redact(req.URL), t.URLProtocol, negotiated,
-		t.BodyBytesAfterDecoding, metrics.End.Sub(metrics.Start).Round(10*time.Microsecond), policyOf(t, s.note))
+		t.BodyBytesAfterDecoding, metrics.End.Sub(metrics.Start).Round(10*time.Microsecond), policyOf(t))
 
-	return err
+	return refusal, err
 }
 
-func policyOf(t urlsession.TransactionMetrics, note string) string {
-	text := t.Policy
+// policyOf is what policy decided, in short: the code of a refusal, else the
+// first part of the verdict, without the host that stands in the first column.
+func policyOf(t urlsession.TransactionMetrics) string {
 	var e *urlsession.Error
 	if errors.As(t.Err, &e) {
-		text = e.Code.Error() + ": " + e.Err.Error()
+		return "refused: " + e.Code.Error()
 	}
-	if note != "" {
-		text = note + ": " + text
-	}
+	text, _, _ := strings.Cut(t.Policy, ";")
 
-	return text
+	return strings.TrimPrefix(text, t.Request.URL.Hostname()+": ")
 }
 
 func writeFile() (string, error) {

@@ -12,7 +12,11 @@ func TestTour(t *testing.T) {
 	if err := run(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	table, refusals, _ := strings.Cut(out.String(), "\n\n")
+	lines := strings.Split(table, "\n")
+	if !strings.Contains(refusals, "ExceptionDomains") {
+		t.Errorf("the refusal does not say what would allow it: %q", refusals)
+	}
 	want := []struct{ url, protocol, negotiated, bytes, policy string }{
 		{"data:text/plain,...", "data.", "-", "11", "no network"},
 		{"file:///", "file.", "-", "18", "no network"},
