@@ -21,8 +21,9 @@ type Error struct {
 	// Phase is where in the load it failed: "policy", "lookup", "connect",
 	// "request", "response", "body", "redirect", "challenge"; "" unknown.
 	Phase string
-	// Answered: the load had already been answered, by a redirect, a challenge or
-	// to an inner load, so that sending it again would repeat what was carried out.
+	// Answered: the load had already been answered, by a redirect or a challenge,
+	// or an inner load was or may have been carried out, so that sending it again
+	// would repeat that.
 	Answered bool
 	// Err is the cause; may be nil.
 	Err error

@@ -133,11 +133,32 @@ func toHTTP(r *http.Request, resp *protocols.Response) *http.Response {
 	if resp.Conn != nil {
 		h.TLS = resp.Conn.TLS
 	}
-	if resp.Upgraded != nil {
+	switch {
+	case resp.Upgraded != nil:
 		h.Body = upgradedBody{resp.Upgraded}
+	case resp.Body != protocols.NoBody:
+		h.Body = &trailedBody{resp.Body, resp, h}
 	}
 
 	return h
+}
+
+// trailedBody hands on the trailer at the body's end: it need not have been
+// announced.
+type trailedBody struct {
+	io.ReadCloser
+
+	from *protocols.Response
+	to   *http.Response
+}
+
+func (b *trailedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		b.to.Trailer = b.from.Trailer
+	}
+
+	return n, err
 }
 
 // upgradedBody is the connection after a 101: an io.ReadWriteCloser.

@@ -34,10 +34,12 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 		return nil, h.reject(resp, "body", err)
 	}
 	l.response.Body = &l.body
-	l.setOpen(&l.body)
 	if _, observes := resp.Body.(contextual); !observes && l.parent.Done() != nil {
+		l.body.mu.Lock() // a Close by a context that has ended waits for stop to be there
 		l.body.stop = context.AfterFunc(l.ctx, func() { _ = l.body.Close() })
+		l.body.mu.Unlock()
 	}
+	l.setOpen(&l.body)
 	if cause := context.Cause(l.ctx); cause != nil {
 		_ = l.body.Close() // abandoned before there was a body to close
 
@@ -67,7 +69,7 @@ type body struct {
 	mu      sync.Mutex
 	err     error       // what every later Read gives; guarded by mu
 	once    sync.Once   // closes raw
-	stop    func() bool // of watching the context; nil: nobody does
+	stop    func() bool // of watching the context; nil: nobody does; written under mu
 	scratch [1]byte
 }
 
@@ -85,11 +87,13 @@ func (w *wire) Read(p []byte) (int, error) {
 		p = p[:left+1] // one more, to notice a body that is too long
 	}
 	n, err := b.raw.Read(p)
+	left -= int64(n)
 	if n > 0 {
 		w.count.Add(int64(n))
-		b.hop.of.touch()
+		if left != 0 { // else there is nothing to wait for
+			b.hop.of.touch()
+		}
 	}
-	left -= int64(n)
 	switch {
 	case b.expected >= 0 && left < 0:
 		w.count.Store(b.expected)
@@ -109,13 +113,19 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Read gives decoded bytes. Its errors are *protocols.Error but for io.EOF.
 func (b *body) Read(p []byte) (int, error) {
+	return b.next(p, false)
+}
+
+// next is Read. on: it follows the head or another read at once, so that the
+// clock need not be asked for the time.
+func (b *body) next(p []byte, on bool) (int, error) {
 	if err := b.failed(); err != nil {
 		return 0, err
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := b.read(p)
+	n, err := b.read(p, on)
 	if b.decoder != nil && b.failed() != nil {
 		b.closeDecoder()
 	}
@@ -123,7 +133,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *body) read(p []byte) (n int, err error) {
+func (b *body) read(p []byte, on bool) (n int, err error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	defer func() {
@@ -131,7 +141,11 @@ func (b *body) read(p []byte) (n int, err error) {
 			n, err = 0, b.finish(protocols.Errorf(protocols.Unknown, "the body panicked: %v", v))
 		}
 	}()
-	b.hop.of.waiting()
+	if on {
+		b.hop.of.wait.Store(1)
+	} else {
+		b.hop.of.waiting()
+	}
 	n, err = b.from.Read(p)
 	b.hop.of.idling()
 	b.given.Add(int64(n))

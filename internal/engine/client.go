@@ -34,7 +34,6 @@ func (c client) Load(ctx context.Context, req *protocols.Request) (*protocols.Re
 	if outer == nil {
 		return nil, errForeignContext
 	}
-	outer.inner.Add(1)
 	h := new(hop)
 	h.init(outer.of, ctx, outer, req)
 	if err := h.lookup(); err != nil {
@@ -45,9 +44,14 @@ func (c client) Load(ctx context.Context, req *protocols.Request) (*protocols.Re
 	}
 	h.route()
 	h.attachCookies()
+	h.of.inner.Add(1)
 	resp, err := h.load()
 	h.of.touch()
 	if err != nil {
+		if unsent := (protocols.Error{Code: Classify(err), Err: err}); unsent.Retryable() || h.replayable(err) {
+			h.of.inner.Add(-1)
+		}
+
 		return nil, err
 	}
 	h.learnCookies(resp)

@@ -29,14 +29,17 @@ func (e *timeoutError) Temporary() bool { return true }
 
 func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// clock serves both time-outs of all loads of a session with one timer: a heap
-// of the times at which a load must be looked at. A byte that moves only stores
-// the time; the heap is touched when a load begins, ends, or is looked at.
+// clock knows the running loads of a session, and serves both time-outs of all of
+// them with one timer: a heap of the times at which a load must be looked at. A
+// byte that moves only stores the time; the heap is touched when a load begins,
+// ends, or is looked at.
 type clock struct {
-	mu    sync.Mutex
-	loads loads
-	timer *time.Timer
-	next  int64 // when timer fires
+	mu     sync.Mutex
+	loads  loads
+	timer  *time.Timer
+	next   int64 // when timer fires
+	closed bool
+	active sync.WaitGroup // loads that have begun and are not done
 }
 
 // entry is a load's place in the heap, guarded by the clock's lock.
@@ -51,8 +54,8 @@ type entry struct {
 
 const never = int64(1<<63 - 1)
 
-// startClock begins both clocks. timeout is the request's own.
-func (l *load) startClock(timeout time.Duration) {
+// setClock sets both clocks. timeout is the request's own.
+func (l *load) setClock(timeout time.Duration) {
 	l.idle = l.engine.config.RequestTimeout
 	if timeout != 0 {
 		l.idle = timeout
@@ -68,7 +71,6 @@ func (l *load) startClock(timeout time.Duration) {
 	if l.idle > 0 {
 		l.timer.due = min(l.timer.due, start+int64(l.idle))
 	}
-	l.engine.clock.add(l)
 }
 
 // waiting and idling bound the times at which the load waits for the network:
@@ -83,11 +85,40 @@ func (l *load) idling() { l.wait.Store(0) }
 // touch records that a byte moved.
 func (l *load) touch() { l.moved.Store(now()) }
 
-func (c *clock) add(l *load) {
+// add counts a load in and begins its clocks, or refuses it: Close finds every
+// load that it waits for.
+func (c *clock) add(l *load) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return ErrInvalidated
+	}
+	c.active.Add(1)
 	heap.Push(&c.loads, l)
 	c.arm()
+
+	return nil
+}
+
+// open tells by nil that loads may begin.
+func (c *clock) open() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrInvalidated
+	}
+
+	return nil
+}
+
+// close refuses new loads, and gives the running ones. again: it was closed
+// already.
+func (c *clock) close() (running []*load, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again, c.closed = c.closed, true
+
+	return append(running, c.loads...), again
 }
 
 func (c *clock) remove(l *load) {
@@ -150,13 +181,6 @@ func (c *clock) stop(l *load) {
 	if l.timer.place > 0 {
 		heap.Fix(&c.loads, int(l.timer.place)-1)
 	}
-}
-
-func (c *clock) running() []*load {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
-	return append([]*load(nil), c.loads...)
 }
 
 // arm sets the timer for the earliest load.

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ func (h *hop) collect(resp *protocols.Response, received int64, err error) {
 		Policy: h.verdict(),
 	}
 	if i := h.match.Instance; i != nil {
-		t.Protocol, t.Scheme = fmt.Sprintf("%T", i.Protocol), i.Scheme.Name
+		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name
 	}
 	if h.outer == nil && l.body.hop == h {
 		t.Decoded = l.body.given.Load()

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/urlkit/urlkit/ats"
@@ -74,10 +73,6 @@ type Engine struct {
 	instances *registry.Instances
 	tls       tlsConfigs
 	clock     clock
-
-	mu     sync.Mutex
-	closed bool
-	active sync.WaitGroup
 }
 
 // New makes an engine. A contradictory policy or a scheme that cannot be
@@ -112,42 +107,14 @@ func orDefault[T int | time.Duration](v, fallback T) T {
 	return v
 }
 
-// start counts a load in and begins its clocks, or refuses it. Both happen under
-// the lock, so that Close finds every load that it waits for.
-func (e *Engine) start(l *load, timeout time.Duration) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return ErrInvalidated
-	}
-	e.active.Add(1)
-	l.startClock(timeout)
-
-	return nil
-}
-
-// open tells by nil that the engine is not closed.
-func (e *Engine) open() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return ErrInvalidated
-	}
-
-	return nil
-}
-
 // Close refuses new loads, cancels the running ones, returns when the last is
 // done, and closes the protocols.
 func (e *Engine) Close() error {
-	e.mu.Lock()
-	again := e.closed
-	e.closed = true
-	e.mu.Unlock()
-	for _, l := range e.clock.running() {
+	running, again := e.clock.close()
+	for _, l := range running {
 		l.abandon(ErrInvalidated)
 	}
-	e.active.Wait()
+	e.clock.active.Wait()
 	e.clock.stopTimer()
 	if again {
 		return nil

@@ -18,7 +18,7 @@ type Step struct {
 // what each would do. Err is what Load would fail with before it sends.
 func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []Step, err error) {
 	l := &load{engine: e, task: noTask, parent: ctx, op: canonicalMethod(req.Method), failing: req.URL}
-	if err := e.open(); err != nil || ctx.Err() != nil {
+	if err := e.clock.open(); err != nil || ctx.Err() != nil {
 		return nil, l.fail(err, "")
 	}
 	h := &l.first

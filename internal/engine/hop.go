@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
@@ -33,7 +32,7 @@ type hop struct {
 	attached  string             // the Cookie field that it attached
 	cookies   bool               // this hop attaches and learns cookies
 	redirects int32              // that led here
-	inner     atomic.Int32       // loads that its protocol made
+	inner     int32              // what load.inner was before it
 	checks    checks
 }
 
@@ -52,7 +51,7 @@ func (h *hop) Value(key any) any {
 // caller's until a stage has something to add.
 func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Request) {
 	h.Context, h.of, h.outer = ctx, l, outer
-	h.given, h.redirects = req, l.redirects
+	h.given, h.redirects, h.inner = req, l.redirects, l.inner.Load()
 	h.request = *req
 	h.request.Header = canonicalHeader(req.Header)
 	h.request.Body = l.watchUpload(req.Body)
@@ -121,7 +120,7 @@ func (h *hop) lookup() error {
 	if h.outer != nil {
 		inside = &h.outer.loading
 	}
-	match, err := h.find(inside)
+	match, err := h.of.engine.find(&h.request, inside)
 	if err != nil {
 		return err
 	}
@@ -137,14 +136,14 @@ func (h *hop) lookup() error {
 
 // find asks the registry. A protocol that panics where it is asked loses the
 // load, not the program.
-func (h *hop) find(inside *registry.Loading) (match registry.Match, err error) {
+func (e *Engine) find(req *protocols.Request, inside *registry.Loading) (match registry.Match, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = protocols.Errorf(protocols.Unknown, "a protocol panicked in Claims: %v", p)
 		}
 	}()
 
-	return h.of.engine.instances.Lookup(&h.request, inside)
+	return e.instances.Lookup(req, inside)
 }
 
 // load lets the protocol load.
@@ -201,16 +200,20 @@ func (h *hop) call() (resp *protocols.Response, err error) {
 // was sent, or it is idempotent and a kept connection turned out to be closed.
 // The session's other retries have a policy of their own.
 func (l *load) replay(h *hop, err error) bool {
-	if l.replays >= 2 || l.ctx.Err() != nil || !h.given.Body.Replayable() || h.inner.Load() > 1 {
-		return false // of several inner loads an earlier one was sent
+	if l.replays >= 2 || l.ctx.Err() != nil || !h.given.Body.Replayable() || l.inner.Load() != h.inner {
+		return false // an inner load was sent, though not the one that failed
 	}
-	again := errors.Is(err, protocols.ErrNotSent) ||
-		errors.Is(err, protocols.ErrStaleConnection) && idempotent(h.request.Method)
+	again := h.replayable(err)
 	if again {
 		l.replays++
 	}
 
 	return again
+}
+
+// replayable tells whether the hop may be loaded again after err.
+func (h *hop) replayable(err error) bool {
+	return errors.Is(err, protocols.ErrNotSent) || errors.Is(err, protocols.ErrStaleConnection) && idempotent(h.request.Method)
 }
 
 // idempotent is RFC 9110 §9.2.2.

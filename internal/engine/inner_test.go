@@ -169,7 +169,7 @@ func TestInnerAnswersStayInside(t *testing.T) {
 		if first {
 			first = false
 
-			return nil, protocols.ErrNotSent
+			return reply(302, "", "Location", "/again"), nil
 		}
 
 		return reply(0, "in"), nil

@@ -43,9 +43,10 @@ type load struct {
 	failing     *url.URL // what an error names
 	redirects   int32
 	replays     int32
-	answers     answers // to challenges
-	acrossSites bool    // a redirect led to another site
-	plain       bool    // the app set Accept-Encoding: coded bodies are delivered as they are
+	answers     answers      // to challenges
+	inner       atomic.Int32 // loads that protocols made, but for those of which nothing was carried out
+	acrossSites bool         // a redirect led to another site
+	plain       bool         // the app set Accept-Encoding: coded bodies are delivered as they are
 
 	timer entry // guarded by the clock's lock
 	idle  time.Duration
@@ -139,14 +140,19 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 
 func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, task *Task) error {
 	l.engine, l.task, l.parent, l.op = e, task, ctx, canonicalMethod(req.Method)
+	l.first.given = req // whose body is to be closed in every outcome
 	if req.URL == nil {
+		l.dropBody()
+
 		return &protocols.Error{Code: protocols.UnsupportedURL, Op: l.op, Err: errNoURL}
 	}
 	l.failing = req.URL
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	l.plain = canonicalHeader(req.Header).Get("Accept-Encoding") != ""
-	if err := e.start(l, req.Timeout); err != nil {
+	l.setClock(req.Timeout)
+	if err := e.clock.add(l); err != nil {
 		l.cancel(nil)
+		l.dropBody()
 
 		return l.fail(err, "")
 	}
@@ -167,7 +173,7 @@ func (l *load) end() {
 		l.engine.clock.remove(l)
 		l.cancel(nil)
 		l.dropBody()
-		l.engine.active.Done()
+		l.engine.clock.active.Done()
 	})
 }
 

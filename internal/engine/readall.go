@@ -41,7 +41,7 @@ func ReadAll(resp *protocols.Response, limit int64) ([]byte, error) {
 		if len(into) == 0 {
 			into = b.scratch[:] // the end is still to come
 		}
-		n, err := b.Read(into)
+		n, err := b.next(into, true)
 		data = data[:min(len(data)+n, cap(data))]
 		if limit >= 0 && int64(len(data)) > limit {
 			return nil, b.tooLong(limit)

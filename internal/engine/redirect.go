@@ -90,7 +90,7 @@ func (l *load) mayLand(h *hop, next *protocols.Request) error {
 	if strings.EqualFold(next.URL.Scheme, h.request.URL.Scheme) {
 		return nil
 	}
-	match, err := l.engine.instances.Lookup(next, nil)
+	match, err := l.engine.find(next, nil)
 	if err == nil && !match.Redirectable {
 		err = protocols.Errorf(protocols.UnsupportedURL,
 			"a redirect from %s to %s is refused", h.request.URL.Scheme, next.URL.Scheme)

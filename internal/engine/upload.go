@@ -35,9 +35,6 @@ func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
 // dropBody closes the app's reader where nobody has opened it: a stage refused
 // the request, or the protocol took no body.
 func (l *load) dropBody() {
-	if l.first.given == nil {
-		return
-	}
 	if b := l.first.given.Body; b != nil && b.Once {
 		if rc, err := b.OpenAt(0); err == nil {
 			_ = rc.Close()
