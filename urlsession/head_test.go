@@ -73,8 +73,14 @@ func TestMockedResponsesWithoutABody(t *testing.T) {
 			status int
 			length int64
 		}{
-			{http.MethodHead, 200, 100}, {http.MethodHead, 200, -1}, {http.MethodHead, 200, 0},
-			{http.MethodGet, 304, 100}, {http.MethodGet, 304, -1}, {http.MethodGet, 204, 100}, {http.MethodGet, 204, 0}, {http.MethodGet, 200, 0},
+			{http.MethodHead, 200, 100},
+			{http.MethodHead, 200, -1},
+			{http.MethodHead, 200, 0},
+			{http.MethodGet, 304, 100},
+			{http.MethodGet, 304, -1},
+			{http.MethodGet, 204, 100},
+			{http.MethodGet, 204, 0},
+			{http.MethodGet, 200, 0},
 		} {
 			s := mocked(t, func(r *http.Request) (*http.Response, error) {
 				header := http.Header{"Content-Length": {strconv.FormatInt(tt.length, 10)}}

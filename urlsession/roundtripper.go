@@ -154,7 +154,7 @@ type trailedBody struct {
 
 func (b *trailedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+	if err == io.EOF {
 		b.to.Trailer = b.from.Trailer
 	}
 

@@ -224,7 +224,7 @@ func (p *pool) counts() (open, idle, waiting int, shared bool) {
 	defer p.mu.Unlock()
 	for _, h := range p.hosts {
 		open += h.open
-		waiting += h.waiting.n
+		waiting += h.waiting.len()
 		shared = shared || h.shared != nil
 	}
 

@@ -100,8 +100,8 @@ type handover struct{}
 
 var errNothingHandedOver = errors.New("http: the codec asked for a connection")
 
-// newTransport makes the factory of codecs. It dials nothing: the connection
-// travels in the context. The windows are the ones net/http has for zeros: 4 MiB
+// newTransport makes the factory of HTTP/2's codecs. It dials nothing: the
+// connection travels in the context. The windows are the ones net/http has for zeros: 4 MiB
 // for a stream and 1 GiB for a connection, so that 255 streams that nobody reads
 // do not stall the one that somebody does.
 func newTransport(config Config) *nethttp.Transport {

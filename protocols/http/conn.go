@@ -2,26 +2,28 @@ package http
 
 import (
 	"context"
+	"errors"
 	"net"
 	nethttp "net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/urlkit/urlkit/protocols"
 )
 
-// wire is a kind of connection: a codec that runs requests over it.
-// *nethttp.ClientConn is HTTP/1.1 and HTTP/2. Its methods may run the pool's
-// state hook, so they are never called under the pool's lock. (Its Reserve is not
-// used: places reserved before the peer has told its limit can lock each other
-// out for good. The pool counts by itself, and a request too many waits in the
-// codec.)
+// wire is a kind of connection: a codec that runs requests over it. HTTP/1.1 is
+// codec1, HTTP/2 *nethttp.ClientConn. Methods may read from the network or run the
+// pool's state hook, so they are never called under the pool's lock. (ClientConn's
+// Reserve is not used: places reserved before the peer has told its limit can lock
+// each other out for good. The pool counts by itself, and a request too many waits
+// in the codec.)
 type wire interface {
 	RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
 	// Available is how many requests it would take now, InFlight how many it has.
 	Available() int
 	InFlight() int
-	// Err is not nil once the connection is closed.
+	// Err is not nil once the connection is closed. Who has the connection asks.
 	Err() error
 	Close() error
 }
@@ -39,6 +41,7 @@ type conn struct {
 
 	served   atomic.Bool // a request was sent over it
 	answered atomic.Bool // and answered
+	told     atomic.Bool // a shared one: its peer has told its limit
 
 	// Guarded by the pool's lock.
 	active    int  // requests that have it, or are about to
@@ -70,10 +73,9 @@ func (c *conn) abort() {
 	}
 }
 
-// socket is the connection beneath TLS. It counts, since net/http does not say
-// what was sent when a request fails. Its Close also ends the upload that runs
-// over it: HTTP/1.1's codec waits for the body's reader without a limit when the
-// connection breaks.
+// socket is the connection beneath TLS. It counts, since errors do not say what
+// was sent when a request fails. Its Close also ends the upload that runs over it:
+// who writes a body waits for the body's reader without a limit.
 type socket struct {
 	net.Conn
 
@@ -81,13 +83,14 @@ type socket struct {
 	sent     atomic.Int64 // bytes, without TLS's farewells
 	received atomic.Int64
 	upload   atomic.Pointer[upload]
-	failed   atomic.Pointer[error] // of the first Read that failed
+	failed   atomic.Pointer[error] // of the first Read that failed for good
+	closed   atomic.Bool
 }
 
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	s.received.Add(int64(n))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		first := err
 		s.failed.CompareAndSwap(nil, &first)
 	}
@@ -117,6 +120,7 @@ func farewell(record []byte) bool {
 func (s *socket) Unwrap() net.Conn { return s.Conn }
 
 func (s *socket) Close() error {
+	s.closed.Store(true)
 	err := s.Conn.Close()
 	if u := s.upload.Load(); u != nil {
 		go u.Close() // the caller holds the codec's lock, and the body's Close is the app's

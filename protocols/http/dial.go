@@ -45,7 +45,7 @@ func (p *pool) dialFor(h *host, from *waiter) {
 // https host speaks HTTP/2 there is one at a time, which may serve all.
 func (p *pool) mayDial(h *host) bool {
 	switch {
-	case h.shared != nil || len(h.dials)+len(h.idle) >= h.waiting.n:
+	case h.shared != nil || len(h.dials)+len(h.idle) >= h.waiting.len():
 		return false
 	case p.mayShare(h) && h.version != spokeHTTP1:
 		return len(h.dials) == 0
@@ -164,9 +164,9 @@ func (h *host) failed(owner *waiter, err error) (failed []*waiter) {
 
 // connect dials, makes TLS and the codec.
 func (p *pool) connect(ctx context.Context, d *dial) (*conn, error) {
-	scheme, port := "http", "80"
+	port := "80"
 	if p.secure {
-		scheme, port = "https", "443"
+		port = "443"
 	}
 	addr := d.host.key.route.Forward
 	if addr == "" {
@@ -186,8 +186,13 @@ func (p *pool) connect(ctx context.Context, d *dial) (*conn, error) {
 		}
 	}
 	c.info = protocols.InfoOf(c.raw)
+	if !c.shared {
+		c.wire = newCodec1(c.raw, c.socket, &p.config)
+
+		return c, nil
+	}
 	// The codec closes the connection where it fails.
-	c.wire, err = p.transport.NewClientConn(context.WithValue(context.Background(), handover{}, c.raw), scheme, addr)
+	c.wire, err = p.transport.NewClientConn(context.WithValue(context.Background(), handover{}, c.raw), "https", addr)
 	if err != nil {
 		return nil, err
 	}

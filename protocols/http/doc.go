@@ -2,7 +2,9 @@
 // 9113) over a connection pool of its own. [Schemes] gives both schemes to a
 // registry.
 //
-// The codecs are net/http's, one connection at a time
+// HTTP/1.1 runs on the goroutine of the one who loads, over a loop of its own
+// around net/http's Request.Write and ReadResponse; an idle connection has no
+// goroutine. The codec of HTTP/2 is net/http's, one connection at a time
 // (net/http.Transport.NewClientConn). The pool decides which connection serves
 // which request: connections are keyed by route, host and Request.Bind; requests
 // wait by priority and then in order; the first handshake with an https host is

@@ -64,8 +64,11 @@ func (x *exchange) Close() error {
 	if x.closed.Swap(true) {
 		return nil
 	}
-	if !x.ended.Load() {
+	switch ended := x.ended.Load(); {
+	case !ended:
 		x.conn.abort()
+	case x.conn.shared && x.upload.source == nil:
+		return nil // the stream ended with its last byte
 	}
 	_ = x.raw.Body.Close() // what it says of an answer that nobody wants is of no use
 	x.end(false)

@@ -27,6 +27,7 @@ const (
 
 // Error codes of HTTP/2 (RFC 9113 §7).
 const (
+	codeProtocolError  = 0x1
 	codeRefusedStream  = 0x7
 	codeHTTP11Required = 0xd
 )
@@ -48,6 +49,7 @@ func (e streamError) fromPeer() bool { return e.Cause != nil && e.Cause.Error() 
 // before is what is known of a connection when a request begins.
 type before struct {
 	kept           bool  // it has waited in the pool
+	early          bool  // it has answered nothing yet: its peer's limit may not be known
 	sent, received int64 // as the socket counts
 }
 
@@ -84,7 +86,7 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 // classify gives the error of a failed head its code, and says what may be done
 // again.
 func (x *exchange) classify(err error, was before) error {
-	if errors.Is(err, errUploadClosed) || !x.conn.shared && errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, errUploadClosed) {
 		// The codec closed the connection for what it read, and tells only that the
 		// request could not be sent to its end.
 		err = errMalformed
@@ -95,7 +97,7 @@ func (x *exchange) classify(err error, was before) error {
 	case errors.As(err, &coded):
 		return err
 	case errors.As(err, &reset) && reset.fromPeer():
-		return x.resetByPeer(reset, err)
+		return x.resetByPeer(reset, was, err)
 	case refusedByGoAway(err):
 		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", protocols.ErrNotSent, err)
 	case lost(err):
@@ -114,8 +116,13 @@ func (x *exchange) classify(err error, was before) error {
 var errMalformed = errors.New("the server broke off with a malformed answer while it was sent the request")
 
 // resetByPeer is the error for a stream that the peer reset before its answer.
-func (x *exchange) resetByPeer(reset streamError, err error) error {
+func (x *exchange) resetByPeer(reset streamError, was before, err error) error {
 	switch reset.Code {
+	case codeProtocolError:
+		// Also what a stream beyond the peer's limit is refused with (RFC 9113 §5.1.2).
+		if was.early {
+			err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+		}
 	case codeHTTP11Required:
 		x.pool.retire(x.conn, true)
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
@@ -204,8 +211,9 @@ func refusedByGoAway(err error) bool {
 // lost tells whether the connection broke, rather than carried something wrong.
 func lost(err error) bool {
 	var network net.Error
+	var broken unwritten
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
-		errors.Is(err, net.ErrClosed) || errors.As(err, &network) {
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.As(err, &broken) {
 		return true
 	}
 	text := err.Error()

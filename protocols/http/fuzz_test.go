@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	nethttp "net/http"
 	"testing"
@@ -27,9 +26,6 @@ func FuzzResponse(f *testing.F) {
 		f.Add(seed, false)
 		f.Add(seed, true)
 	}
-	before := log.Writer()
-	log.SetOutput(io.Discard) // net/http tells the log of bytes that come unasked
-	f.Cleanup(func() { log.SetOutput(before) })
 	f.Fuzz(func(t *testing.T, text string, upgrade bool) {
 		client := &testClient{dial: func(context.Context, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()

@@ -9,7 +9,7 @@ import (
 // connections that have to end for it. The lock is held.
 func (p *pool) rest(c *conn) (ended []*conn) {
 	h := c.host
-	if p.closed && h.waiting.n == 0 {
+	if p.closed && h.waiting.len() == 0 {
 		p.forget(c)
 	}
 	if c.gone {
@@ -88,7 +88,7 @@ func (p *pool) Close() error {
 	}
 	var dropped []*dial
 	for _, h := range p.hosts {
-		for len(h.dials) > h.waiting.n {
+		for len(h.dials) > h.waiting.len() {
 			dropped = append(dropped, h.drop(0))
 		}
 	}

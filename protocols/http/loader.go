@@ -60,7 +60,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 		c.socket.upload.Store(&x.upload)
 	}
 	reused := c.served.Swap(true)
-	was := before{kept: reused || c.rested, sent: c.socket.sent.Load(), received: c.socket.received.Load()}
+	was := before{kept: reused || c.rested, early: !c.answered.Load(), sent: c.socket.sent.Load(), received: c.socket.received.Load()}
 	x.trace.Mark(protocols.RequestStart)
 	raw, err := c.RoundTrip(out)
 	if err == nil {

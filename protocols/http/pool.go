@@ -63,12 +63,16 @@ const (
 func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*conn, error) {
 	p.mu.Lock()
 	h := p.find(k)
-	queue := h.waiting.n > 0
+	var c *conn
+	if h.waiting.len() == 0 {
+		c = p.pick(h)
+	}
 	p.mu.Unlock()
-	if !queue {
-		if c := p.try(h); c != nil {
+	if c != nil {
+		if c.Err() == nil {
 			return c, nil
 		}
+		p.bury(c)
 	}
 	w := &waiter{ctx: ctx, trace: req.Trace, priority: req.Priority, ready: make(chan delivery, 1)}
 	if w.priority == 0 {
@@ -77,7 +81,11 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	p.mu.Lock()
 	h.waiting.push(w)
 	p.dialFor(h, w)
+	shared := h.shared
 	p.mu.Unlock()
+	if shared != nil && shared.told.Load() { // before that the codec answers with a guess
+		p.measure(shared)
+	}
 	p.serve(h) // what became free before the push found nobody waiting
 	select {
 	case d := <-w.ready:
@@ -100,7 +108,7 @@ func (p *pool) find(k key) *host {
 	}
 	if len(p.hosts) >= rememberedHosts {
 		for k, h := range p.hosts {
-			if h.open == 0 && h.shared == nil && len(h.dials) == 0 && h.waiting.n == 0 {
+			if h.open == 0 && h.shared == nil && len(h.dials) == 0 && h.waiting.len() == 0 {
 				delete(p.hosts, k)
 			}
 		}
@@ -153,13 +161,7 @@ func (p *pool) bury(c *conn) {
 
 // serve gives connections to those who wait, as long as there are both.
 func (p *pool) serve(h *host) {
-	for {
-		p.mu.Lock()
-		n := h.waiting.n
-		p.mu.Unlock()
-		if n == 0 {
-			return
-		}
+	for h.waiting.len() > 0 {
 		c := p.try(h)
 		if c == nil {
 			return
@@ -187,7 +189,7 @@ func (p *pool) leave(h *host, w *waiter) bool {
 	}
 	h.waiting.remove(w)
 	var dropped []*dial
-	for len(h.dials) > h.waiting.n {
+	for len(h.dials) > h.waiting.len() {
 		i := max(slices.IndexFunc(h.dials, func(d *dial) bool { return d.owner == nil }), 0)
 		dropped = append(dropped, h.drop(i))
 	}
@@ -224,14 +226,28 @@ func (p *pool) settle(c *conn) (ended []*conn) {
 }
 
 // changed is the hook of a shared connection: its peer has told its limit, a
-// request has ended, or it is closed.
+// request has ended, or it is closed. It runs twice for each request, so that it
+// looks no further where nobody waits and the limit has been told.
 func (p *pool) changed(c *conn) {
+	if c.told.Load() && c.host.waiting.len() == 0 && c.Err() == nil {
+		return
+	}
+	p.measure(c)
+	p.serve(c.host)
+}
+
+// measure asks a shared connection how many requests it takes, and whether it
+// lives.
+func (p *pool) measure(c *conn) {
 	inFlight := c.InFlight()
 	free := c.Available()
 	dead := c.Err() != nil
 	p.mu.Lock()
 	if free > 0 {
 		c.limit = inFlight + free
+		if c.limit > newcomerLimit {
+			c.told.Store(true)
+		}
 	}
 	if dead {
 		p.forget(c)
@@ -242,7 +258,6 @@ func (p *pool) changed(c *conn) {
 	if dead && alone {
 		c.cancel()
 	}
-	p.serve(c.host)
 }
 
 // retire keeps new requests from a connection that refuses them. http1: its host

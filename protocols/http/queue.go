@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -27,8 +28,10 @@ type delivery struct {
 // queue holds waiters by priority, those of equal priority in order.
 type queue struct {
 	first, last *waiter
-	n           int
+	n           atomic.Int32 // read without the lock too
 }
+
+func (q *queue) len() int { return int(q.n.Load()) }
 
 func (q *queue) push(w *waiter) {
 	before := q.last
@@ -46,7 +49,7 @@ func (q *queue) push(w *waiter) {
 	} else {
 		q.last = w
 	}
-	q.n++
+	q.n.Add(1)
 }
 
 func (q *queue) remove(w *waiter) {
@@ -64,7 +67,7 @@ func (q *queue) remove(w *waiter) {
 	if w.dial != nil { // goes on for those who are left
 		w.dial.owner, w.dial = nil, nil
 	}
-	q.n--
+	q.n.Add(-1)
 }
 
 // pop takes the first; nil: nobody waits.
