@@ -53,6 +53,9 @@ func watch(ctx context.Context, h *hop, conn net.Conn) net.Conn {
 // ConnInfo gives the facts of the connection.
 func (c *connection) ConnInfo() *protocols.ConnInfo { return c.info }
 
+// Ended tells whether the peer has ended the connection, for protocols.Ended.
+func (c *connection) Ended() (ended, known bool) { return protocols.Ended(c.Conn) }
+
 func (c *connection) Close() error {
 	c.stop()
 

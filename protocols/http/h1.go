@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/urlkit/urlkit/protocols"
 )
 
 // codec1 is the wire of HTTP/1.1 (RFC 9112): one request at a time, on the
@@ -46,6 +48,7 @@ const (
 var (
 	errBusy     = errors.New("http: the connection has a request")
 	errLongHead = errors.New("the head of the answer is too long")
+	errEnded    = errors.New("http: the server has closed the idle connection, or sent what nobody asked for")
 	errUnasked  = errors.New("http: the server sent bytes that nobody asked for")
 )
 
@@ -101,10 +104,17 @@ func (c *codec1) Err() error {
 	if c.socket.closed.Load() {
 		return net.ErrClosed
 	}
-	if c.state.Load() != stateIdle || time.Since(c.idleSince) < freshness {
+	if c.state.Load() != stateIdle || time.Now().Before(c.idleSince) {
 		return nil
 	}
-	err := c.probe()
+	ended, known := protocols.Ended(c.socket.Conn)
+	var err error
+	switch {
+	case ended:
+		err = errEnded
+	case !known && time.Since(c.idleSince) > freshness:
+		err = c.probe()
+	}
 	if err != nil {
 		c.hangUp()
 	}
@@ -113,7 +123,8 @@ func (c *codec1) Err() error {
 }
 
 const (
-	// freshness is how long a connection that has just answered is trusted.
+	// freshness is how long a connection that has just answered is trusted, where
+	// looking costs more than a system call.
 	freshness = 500 * time.Microsecond
 	// newcomerTrust is how long one that has not been used yet is.
 	newcomerTrust = time.Second
@@ -127,7 +138,8 @@ const (
 
 var longAgo = time.Unix(1, 0)
 
-// probe looks whether an idle connection has ended, or sent what nobody asked for.
+// probe looks whether an idle connection has ended, or sent what nobody asked for,
+// where protocols.Ended cannot tell.
 // Under a deadline that has passed nothing is read at all, so the deadline is to
 // pass when this goroutine has read in vain and waits: that lets the new one run.
 // At times it runs elsewhere and too early, whence its yields and several glances.
