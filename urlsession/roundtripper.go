@@ -31,12 +31,13 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	task := *t.session.taskFor(ctx)
 	task.OneHop = true
 	resp, err := t.session.engine.Load(ctx, req, &task)
-	body.closeUnopened()
 	if err != nil {
+		body.closeUnopened()
+
 		return nil, err
 	}
 
-	return toHTTP(r, resp), nil
+	return toHTTP(r, resp, body), nil
 }
 
 func fromHTTP(r *http.Request) (*Request, *onceBody, error) {
@@ -65,6 +66,7 @@ func fromHTTP(r *http.Request) (*Request, *onceBody, error) {
 			length = -1
 		}
 		req.Body = protocols.FuncBody(length, body.open)
+		req.Body.Once = r.GetBody == nil
 	}
 
 	return req, body, nil
@@ -106,7 +108,7 @@ func (b *onceBody) closeUnopened() {
 	}
 }
 
-func toHTTP(r *http.Request, resp *protocols.Response) *http.Response {
+func toHTTP(r *http.Request, resp *protocols.Response, sent *onceBody) *http.Response {
 	status := resp.StatusCode
 	if status == 0 {
 		status = http.StatusOK
@@ -136,29 +138,44 @@ func toHTTP(r *http.Request, resp *protocols.Response) *http.Response {
 	switch {
 	case resp.Upgraded != nil:
 		h.Body = upgradedBody{resp.Upgraded}
+		sent.closeUnopened()
 	case resp.Body != protocols.NoBody:
-		h.Body = &trailedBody{resp.Body, resp, h}
+		h.Body = &responseBody{resp.Body, resp, h, sent}
+	default:
+		sent.closeUnopened()
 	}
 
 	return h
 }
 
-// trailedBody hands on the trailer at the body's end: it need not have been
-// announced.
-type trailedBody struct {
+// responseBody hands on the trailer at its end, which need not have been
+// announced. Until then the request's body may still be opened: a server may
+// answer before it reads.
+type responseBody struct {
 	io.ReadCloser
 
 	from *protocols.Response
 	to   *http.Response
+	sent *onceBody
 }
 
-func (b *trailedBody) Read(p []byte) (int, error) {
+func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
 		b.to.Trailer = b.from.Trailer
 	}
+	if err != nil {
+		b.sent.closeUnopened()
+	}
 
 	return n, err
+}
+
+func (b *responseBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.sent.closeUnopened()
+
+	return err
 }
 
 // upgradedBody is the connection after a 101: an io.ReadWriteCloser.

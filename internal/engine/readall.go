@@ -67,9 +67,7 @@ func grow(data []byte, expected int64) []byte {
 }
 
 func (b *body) tooLong(limit int64) error {
-	err := b.finish(protocols.Errorf(protocols.DataLengthExceedsMaximum, "the body is longer than %d bytes", limit))
-
-	return err
+	return b.finish(protocols.Errorf(protocols.DataLengthExceedsMaximum, "the body is longer than %d bytes", limit))
 }
 
 // Decoded tells whether the body of a response of Load is decoded as it is read.
