@@ -220,6 +220,7 @@ func TestAnswerBeforeTheBreak(t *testing.T) {
 	})
 	l := loaderFor(t, &testClient{}, Config{}, false)
 	b, length := endless()
+	defer b.closing() // of one that the answer came too early to open
 	resp, body, err := fetch(t.Context(), l, newRequest(t, "PUT", url, b.body(length)))
 	if err != nil || resp.StatusCode != 413 || body != "no" {
 		t.Errorf("%v %q", err, body)
