@@ -14,7 +14,8 @@
 // Each clause is checked by a row of package conformance, which cites it by
 // number.
 //
-//  1. Load returns exactly one of a response and an error. It never panics.
+//  1. Load returns exactly one of a response and an error. It never panics. The
+//     response is the session's from then on: each Load returns one of its own.
 //  2. Load returns at the response head. The body streams: nothing waits for the
 //     end of a body, and memory does not grow with a body's length.
 //  3. ctx governs the load and its body: when it ends, Load and a blocked Read

@@ -22,7 +22,8 @@ type Request struct {
 	// Method is the method; "" means GET. The names of RFC 9110 are matched in
 	// any case, others are sent as written.
 	Method string
-	// URL is the absolute URL.
+	// URL is the absolute URL. Its value is shared, by the request's clones and for a
+	// moment after a load was cancelled too: set another one, do not change it.
 	URL *url.URL
 	// Header holds the app's header fields; they win over what a session adds.
 	Header http.Header

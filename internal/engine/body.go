@@ -13,10 +13,9 @@ import (
 
 // deliver makes the result of the load of the last hop's response.
 func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, error) {
-	l.response = *resp
 	length := resp.KnownLength()
-	l.response.ContentLength = length
-	l.body = body{hop: h, head: resp, raw: resp.Body, expected: length}
+	resp.ContentLength = length
+	l.body = body{hop: h, response: resp, raw: resp.Body, expected: length}
 	l.body.from = &l.body.wire
 	l.body.wire.body = &l.body
 	if resp.Upgraded != nil || resp.Messages != nil {
@@ -26,15 +25,15 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 		h.collect(resp, 0, nil)
 		closeBody(resp)
 		l.end()
-		l.response.Body = protocols.NoBody
+		resp.Body = protocols.NoBody
 
-		return &l.response, nil
+		return resp, nil
 	}
 	if err := l.decode(h, resp); err != nil {
 		return nil, h.reject(resp, "body", err)
 	}
-	l.response.Body = &l.body
-	if _, observes := resp.Body.(contextual); !observes && l.parent.Done() != nil {
+	resp.Body = &l.body
+	if _, observes := l.body.raw.(contextual); !observes && l.parent.Done() != nil {
 		l.body.mu.Lock() // a Close by a context that has ended waits for stop to be there
 		l.body.stop = context.AfterFunc(l.ctx, func() { _ = l.body.Close() })
 		l.body.mu.Unlock()
@@ -46,7 +45,7 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 		return nil, at("body", cause)
 	}
 
-	return &l.response, nil
+	return resp, nil
 }
 
 // contextual is a protocol's body that ends by itself when its load's context
@@ -57,7 +56,7 @@ type contextual interface{ Context() context.Context }
 // and the end of the load.
 type body struct {
 	hop      *hop                // of the load that the body belongs to
-	head     *protocols.Response // the protocol's: its Trailer comes with the end
+	response *protocols.Response // whose Trailer comes with the end
 	raw      io.ReadCloser
 	from     io.Reader // wire, or the decoder over it
 	decoder  io.Closer
@@ -65,7 +64,8 @@ type body struct {
 	expected int64        // bytes on the wire; -1 unknown
 	given    atomic.Int64 // decoded bytes
 
-	reading sync.Mutex // held by the one Read
+	reading sync.Mutex  // held by the one Read, where there is a decoder
+	over    atomic.Bool // err is set
 	mu      sync.Mutex
 	err     error       // what every later Read gives; guarded by mu
 	once    sync.Once   // closes raw
@@ -134,8 +134,10 @@ func (b *body) next(p []byte, on bool) (int, error) {
 }
 
 func (b *body) read(p []byte, on bool) (n int, err error) {
-	b.reading.Lock()
-	defer b.reading.Unlock()
+	if b.decoder != nil {
+		b.reading.Lock()
+		defer b.reading.Unlock()
+	}
 	defer func() {
 		if v := recover(); v != nil { // a session outlives a bad protocol
 			n, err = 0, b.finish(protocols.Errorf(protocols.Unknown, "the body panicked: %v", v))
@@ -166,6 +168,9 @@ func (b *body) closeDecoder() {
 }
 
 func (b *body) failed() error {
+	if !b.over.Load() {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 
@@ -188,9 +193,9 @@ func (b *body) finish(err error) error {
 		err = b.hop.of.fail(err, "body")
 	}
 	b.mu.Lock()
-	if b.err == nil { // else it was closed meanwhile, and the response may be in use
+	if b.err == nil { // else it was closed meanwhile
 		b.err = err
-		b.hop.of.response.Trailer = b.head.Trailer
+		b.over.Store(true)
 	}
 	err = b.err
 	b.mu.Unlock()
@@ -205,6 +210,7 @@ func (b *body) Close() error {
 	b.mu.Lock()
 	if b.err == nil {
 		b.err = b.hop.of.closedError()
+		b.over.Store(true)
 		if context.Cause(b.hop.of.ctx) != nil {
 			cause = b.err
 		}
@@ -225,7 +231,7 @@ func (b *body) release(err error) error {
 			b.stop()
 		}
 		closeErr = b.raw.Close()
-		b.hop.collect(&b.hop.of.response, b.wire.count.Load(), err)
+		b.hop.collect(b.response, b.wire.count.Load(), err)
 		b.hop.of.end()
 	})
 

@@ -33,8 +33,8 @@ func (a *answer) field() string {
 	return "Authorization"
 }
 
-// answers are those of one load, the last given last. A protocol may ask on any
-// goroutine.
+// answers are those of one load, the last given last. nil: none was given. A
+// protocol may ask on any goroutine.
 type answers struct {
 	mu      sync.Mutex
 	list    []answer
@@ -44,6 +44,9 @@ type answers struct {
 
 // to gives the last answer to a space, and whether another may be given.
 func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
+	if a == nil {
+		return answer{}, true
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, given := range a.list {
@@ -53,6 +56,25 @@ func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
 	}
 
 	return last, a.total < maxAnswers
+}
+
+// onHop is the pipeline's last answer, which goes on the next hop; nil: none.
+func (a *answers) onHop() *answer {
+	if a == nil {
+		return nil
+	}
+
+	return a.current
+}
+
+// answered gives the load's answers, to add one.
+func (l *load) answered() *answers {
+	if a := l.answers.Load(); a != nil {
+		return a
+	}
+	l.answers.CompareAndSwap(nil, new(answers))
+
+	return l.answers.Load()
 }
 
 // add notes that a credential is sent.
@@ -76,6 +98,9 @@ func (a *answers) add(space protocols.ProtectionSpace, credential *protocols.Cre
 
 // last is what was sent last; its credential is nil where nothing was.
 func (a *answers) last() answer {
+	if a == nil {
+		return answer{}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.list) == 0 {
@@ -87,6 +112,9 @@ func (a *answers) last() answer {
 
 // forget is called when a redirect leads to another origin.
 func (a *answers) forget() {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.list, a.current = nil, nil
@@ -126,8 +154,9 @@ func (l *load) challenged(h *hop, resp *protocols.Response) (bool, error) {
 			}
 			drain(resp)
 			h.collect(resp, 0, nil)
-			given := l.answers.add(c.Space, credential)
-			l.answers.current = &given
+			all := l.answered()
+			given := all.add(c.Space, credential)
+			all.current = &given
 
 			return true, nil
 		default:
@@ -151,7 +180,7 @@ func (l *load) answer(h *hop, c *protocols.Challenge, resp *protocols.Response) 
 		c.Space.Protocol = strings.ToLower(h.request.URL.Scheme)
 	}
 	c.FailureResponse = resp
-	refused, more := l.answers.to(c.Space)
+	refused, more := l.answers.Load().to(c.Space)
 	c.PreviousFailureCount, c.ProposedCredential = refused.count, refused.credential
 	if !more {
 		return nil, protocols.PerformDefaultHandling
@@ -203,7 +232,7 @@ func forPassword(space protocols.ProtectionSpace) bool {
 
 // authorize puts the credential that was answered last on the hop.
 func (l *load) authorize(h *hop) {
-	a := l.answers.current
+	a := l.answers.Load().onHop()
 	if a == nil {
 		return
 	}
@@ -216,7 +245,7 @@ func (l *load) authorize(h *hop) {
 // accepted stores the credential that was just good. A store that fails (a locked
 // keyring) costs a question the next time, not this response.
 func (l *load) accepted(h *hop, resp *protocols.Response) {
-	store, a := l.engine.config.Credentials, l.answers.last()
+	store, a := l.engine.config.Credentials, l.answers.Load().last()
 	if store == nil || a.credential == nil || a.credential.Persistence == protocols.PersistenceNone ||
 		resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusProxyAuthRequired {
 		return
@@ -233,7 +262,7 @@ func (h *hop) authenticate(ctx context.Context, c *protocols.Challenge) (*protoc
 		return nil, protocols.Errorf(protocols.Cancelled, "the authentication challenge was cancelled")
 	case protocols.UseCredential:
 		if credential != nil {
-			l.answers.add(c.Space, credential)
+			l.answered().add(c.Space, credential)
 		}
 
 		return credential, ctx.Err()

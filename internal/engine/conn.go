@@ -117,11 +117,11 @@ type checked struct {
 	security protocols.Security
 	scheme   string
 	begun    atomic.Bool // a record was seen
+	verified atomic.Bool // claimed a session: nothing is looked at any more
 	counted  sync.Once   // out of checks.clear
 
 	mu       sync.Mutex
 	refused  bool
-	verified bool // claimed a session: nothing is looked at any more
 	preamble int
 	header   [5]byte
 	have     int // bytes of header
@@ -129,6 +129,9 @@ type checked struct {
 }
 
 func (c *checked) Write(p []byte) (int, error) {
+	if c.verified.Load() {
+		return c.Conn.Write(p)
+	}
 	if err := c.check(p); err != nil {
 		_ = c.Close()
 
@@ -167,9 +170,6 @@ func (c *checked) leaveClear() {
 func (c *checked) check(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.verified {
-		return nil
-	}
 	if c.refused {
 		return c.refusal("writes", "on after a refusal")
 	}
@@ -212,10 +212,10 @@ func (c *checked) record() (bool, error) {
 		if !c.of.claim() {
 			return false, c.refusal("writes", "application data in a TLS session that Client.TLSConfig did not make")
 		}
-		c.verified = true
+		c.verified.Store(true)
 	}
 
-	return c.verified, nil
+	return c.verified.Load(), nil
 }
 
 // clear judges bytes before the first record.

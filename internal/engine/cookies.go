@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
@@ -28,18 +30,31 @@ func (h *hop) attachCookies() {
 		return
 	}
 	h.cookies = true
-	h.query = storage.CookieQuery{
-		URL: h.request.URL, MainDocumentURL: h.request.MainDocumentURL,
-		Method: h.request.Method, Partition: h.request.CookiePartition,
-		RedirectedAcrossSites: h.of.acrossSites, AcceptPolicy: h.of.engine.config.CookieAcceptPolicy,
-	}
 	if h.of.engine.config.OmitsCookies {
 		return // received ones are stored all the same, as Apple's httpShouldSetCookies says
 	}
-	if field := store.CookieHeader(&h.query); field != "" {
+	q := h.query(h.request.URL)
+	field := store.CookieHeader(q)
+	queries.Put(q)
+	if field != "" {
 		h.setField("Cookie", field)
 		h.attached = field
 	}
+}
+
+// queries are reused: a store keeps no reference to one.
+var queries = sync.Pool{New: func() any { return new(storage.CookieQuery) }}
+
+// query describes the hop to a store. u is its URL, or the one that answered.
+func (h *hop) query(u *url.URL) *storage.CookieQuery {
+	q, _ := queries.Get().(*storage.CookieQuery)
+	*q = storage.CookieQuery{
+		URL: u, MainDocumentURL: h.request.MainDocumentURL,
+		Method: h.request.Method, Partition: h.request.CookiePartition,
+		RedirectedAcrossSites: h.of.acrossSites, AcceptPolicy: h.of.engine.config.CookieAcceptPolicy,
+	}
+
+	return q
 }
 
 // withdrawOuter takes from an inner hop what the stages had put on the hops
@@ -55,7 +70,7 @@ func (h *hop) withdrawOuter() bool {
 			continue
 		}
 		withdraw(&h.request, "Cookie", o.attached, nil)
-		if a := h.of.answers.current; a != nil {
+		if a := h.of.answers.Load().onHop(); a != nil {
 			withdraw(&h.request, a.field(), o.request.Header.Get(a.field()), nil)
 			// A scheme that is composed over another of the same host hands it on.
 			if h.request.Credential == a.credential && !strings.EqualFold(o.request.URL.Hostname(), h.request.URL.Hostname()) {
@@ -76,8 +91,9 @@ func (h *hop) learnCookies(resp *protocols.Response) {
 	if len(set) == 0 {
 		return
 	}
-	h.query.URL = resp.URL
-	h.of.engine.config.Cookies.StoreCookies(&h.query, set)
+	q := h.query(resp.URL)
+	h.of.engine.config.Cookies.StoreCookies(q, set)
+	queries.Put(q)
 }
 
 // setField sets a header field in the hop's request; the caller's header is left

@@ -40,7 +40,7 @@ func at(phase string, err error) error {
 // what the protocol then ran into.
 func (l *load) fail(err error, phase string) error {
 	e := &protocols.Error{Op: l.op, URL: protocols.Redact(l.failing), Phase: phase, Err: err}
-	e.Answered = l.redirects > 0 || l.answers.last().count > 0 || l.inner.Load() > 0
+	e.Answered = l.redirects > 0 || l.answers.Load().last().count > 0 || l.inner.Load() > 0
 	var p *phased
 	if errors.As(err, &p) {
 		e.Phase = p.phase

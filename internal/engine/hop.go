@@ -10,7 +10,6 @@ import (
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/registry"
-	"github.com/urlkit/urlkit/storage"
 )
 
 var errNoURL = errors.New("the request has no URL")
@@ -26,7 +25,6 @@ type hop struct {
 	match   registry.Match
 	loading registry.Loading
 	floor   ats.Floor
-	query   storage.CookieQuery
 
 	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
 	attached  string             // the Cookie field that it attached
@@ -91,6 +89,9 @@ func canonicalHeader(h http.Header) http.Header {
 
 // canonicalMethod folds the case of the methods that Apple folds, and names GET.
 func canonicalMethod(method string) string {
+	if method == http.MethodGet {
+		return method
+	}
 	switch upper := strings.ToUpper(method); upper {
 	case "":
 		return http.MethodGet

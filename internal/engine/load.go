@@ -43,19 +43,18 @@ type load struct {
 	failing     *url.URL // what an error names
 	redirects   int32
 	replays     int32
-	answers     answers      // to challenges
-	inner       atomic.Int32 // loads that protocols made, but for those of which nothing was carried out
-	acrossSites bool         // a redirect led to another site
-	plain       bool         // the app set Accept-Encoding: coded bodies are delivered as they are
+	answers     atomic.Pointer[answers] // to challenges; nil: none
+	inner       atomic.Int32            // loads that protocols made, but for those of which nothing was carried out
+	acrossSites bool                    // a redirect led to another site
+	plain       bool                    // the app set Accept-Encoding: coded bodies are delivered as they are
 
 	timer entry // guarded by the clock's lock
 	idle  time.Duration
 	moved atomic.Int64 // when a byte moved last, or waiting began
 	wait  atomic.Int32 // waiting for the network: 1
 
-	response protocols.Response
-	body     body
-	ended    sync.Once
+	body  body
+	ended sync.Once
 
 	openMu sync.Mutex
 	open   interface{ Close() error } // what abandon closes
@@ -148,7 +147,7 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 	}
 	l.failing = req.URL
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	l.plain = canonicalHeader(req.Header).Get("Accept-Encoding") != ""
+	l.plain = len(req.Header) > 0 && canonicalHeader(req.Header).Get("Accept-Encoding") != ""
 	l.setClock(req.Timeout)
 	if err := e.clock.add(l); err != nil {
 		l.cancel(nil)

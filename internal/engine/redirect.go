@@ -49,7 +49,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 	l.redirects++
 	l.acrossSites = l.acrossSites || site(h.request.URL) != site(next.URL)
 	if !sameOrigin(h.request.URL, next.URL) {
-		l.answers.forget()
+		l.answers.Load().forget()
 	}
 
 	return next, nil
@@ -60,7 +60,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 func (h *hop) own(next *protocols.Request) {
 	given := canonicalHeader(h.given.Header)
 	withdraw(next, "Cookie", h.attached, given["Cookie"])
-	if a := h.of.answers.current; a != nil {
+	if a := h.of.answers.Load().onHop(); a != nil {
 		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
 	}
 	if next.Body == h.request.Body {

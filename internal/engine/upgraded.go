@@ -13,22 +13,22 @@ import (
 func (l *load) deliverConnection(h *hop, resp *protocols.Response) *protocols.Response {
 	h.collect(resp, 0, nil)
 	l.engine.clock.stop(l)
-	l.response.Body = protocols.NoBody
-	l.response.ContentLength = 0
+	resp.Body = protocols.NoBody
+	resp.ContentLength = 0
 	if conn := resp.Upgraded; conn != nil {
 		u := &upgraded{Conn: conn, of: l}
 		u.stop = context.AfterFunc(l.ctx, func() { _ = u.close() })
-		l.response.Upgraded = u
+		resp.Upgraded = u
 		l.setOpen(u)
 	}
 	if m := resp.Messages; m != nil {
 		c := &messages{Messages: m, of: l}
 		c.stop = context.AfterFunc(l.ctx, func() { _ = c.close(1001, "") })
-		l.response.Messages = c
+		resp.Messages = c
 		l.setOpen(closing{c})
 	}
 
-	return &l.response
+	return resp
 }
 
 func (l *load) setOpen(c interface{ Close() error }) {

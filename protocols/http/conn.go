@@ -6,6 +6,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,24 @@ const (
 	settingsPatience = 250 * time.Millisecond
 )
 
+// count counts requests in and out. The pool's lock is held.
+func (c *conn) count(n int) {
+	c.active += n
+	if g := c.socket.gather; g != nil {
+		g.loads.Store(int32(c.active))
+	}
+}
+
+// alive tells whether a connection can take a request. A shared one says so by its
+// socket: its codec would be asked under the lock that all its requests share.
+func (c *conn) alive() bool {
+	if c.shared {
+		return !c.socket.closed.Load()
+	}
+
+	return c.Err() == nil
+}
+
 // end closes a connection that has no request.
 func (c *conn) end() {
 	_ = c.Close()
@@ -85,10 +104,23 @@ type socket struct {
 	upload   atomic.Pointer[upload]
 	failed   atomic.Pointer[error] // of the first Read that failed for good
 	closed   atomic.Bool
+
+	// What was read beyond what TLS asked for. Of the one who reads.
+	buffer *[readAhead]byte // nil: nothing was
+	ahead  []byte           // of it, and not given yet
+	after  error            // what came with it
+
+	gather *gather // nil: the connection is for one request at a time
 }
 
+// readAhead is how much is read from the system at once for TLS, which asks for
+// little: twice for each record where they are short.
+const readAhead = 16 << 10
+
+var buffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
+
 func (s *socket) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
+	n, err := s.read(p)
 	s.received.Add(int64(n))
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		first := err
@@ -98,8 +130,47 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// read reads ahead for TLS. A buffer is held only while it holds something, or
+// somebody waits for it.
+func (s *socket) read(p []byte) (int, error) {
+	if len(s.ahead) == 0 {
+		if !s.secure || len(p) >= readAhead {
+			return s.Conn.Read(p)
+		}
+		s.buffer, _ = buffers.Get().(*[readAhead]byte)
+		var n int
+		n, s.after = s.Conn.Read(s.buffer[:])
+		s.ahead = s.buffer[:n]
+	}
+	n := copy(p, s.ahead)
+	var err error
+	if s.ahead = s.ahead[n:]; len(s.ahead) == 0 {
+		err, s.after = s.after, nil
+		buffers.Put(s.buffer)
+		s.buffer, s.ahead = nil, nil
+	}
+
+	return n, err
+}
+
+// Ended is protocols.Ended. What was read ahead of an idle connection is what
+// nobody asked for.
+func (s *socket) Ended() (ended, known bool) {
+	if len(s.ahead) > 0 {
+		return true, true
+	}
+
+	return protocols.Ended(s.Conn)
+}
+
 func (s *socket) Write(p []byte) (int, error) {
-	n, err := s.Conn.Write(p)
+	var n int
+	var err error
+	if s.gather != nil {
+		n, err = s.gather.Write(p)
+	} else {
+		n, err = s.Conn.Write(p)
+	}
 	if !s.secure || !farewell(p) {
 		s.sent.Add(int64(n))
 	}

@@ -111,7 +111,7 @@ func (p *pool) run(ctx context.Context, d *dial) {
 	p.mu.Unlock()
 	cancelAll(dropped)
 	endAll(ended)
-	if cc, ok := c.wire.(*nethttp.ClientConn); ok && c.shared {
+	if cc, ok := c.wire.(*nethttp.ClientConn); ok && !c.told.Load() {
 		cc.SetStateHook(func(*nethttp.ClientConn) { p.changed(c) })
 		time.AfterFunc(settingsPatience, func() { p.changed(c) })
 	}
@@ -219,6 +219,7 @@ func (p *pool) handshake(ctx context.Context, d *dial, c *conn, addr string) (ne
 	d.trace.Mark(protocols.ConnectEnd)
 	if conn.ConnectionState().NegotiatedProtocol == "h2" {
 		c.shared, c.limit = true, newcomerLimit
+		c.socket.gather = newGather(c.socket.Conn, c.socket.Close)
 	}
 
 	return conn, nil

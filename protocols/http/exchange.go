@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
-	"net/url"
-	"strings"
 	"sync/atomic"
 
 	"github.com/urlkit/urlkit/protocols"
@@ -22,9 +20,8 @@ type exchange struct {
 	ctx    context.Context
 	trace  *protocols.Trace
 	raw    *nethttp.Response
-	url    url.URL
 	out    nethttp.Request
-	upload upload
+	upload *upload     // nil: the request has no body
 	ended  atomic.Bool // the connection was given back
 	closed atomic.Bool
 }
@@ -67,7 +64,7 @@ func (x *exchange) Close() error {
 	switch ended := x.ended.Load(); {
 	case !ended:
 		x.conn.abort()
-	case x.conn.shared && x.upload.source == nil:
+	case x.conn.shared && x.upload == nil:
 		return nil // the stream ended with its last byte
 	}
 	_ = x.raw.Body.Close() // what it says of an answer that nobody wants is of no use
@@ -88,15 +85,16 @@ func (x *exchange) end(keep bool) {
 // setContentType is Response.SetContentType, without its allocations for a plain
 // media type.
 func setContentType(r *protocols.Response, value string) {
+	slashes := 0
 	for i := range len(value) {
 		c := value[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '+' || c == '/') {
-			r.SetContentType(value)
-
-			return
+		if c == '/' {
+			slashes++
+		} else if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '+') {
+			slashes = -len(value)
 		}
 	}
-	if strings.Count(value, "/") != 1 {
+	if slashes != 1 {
 		r.SetContentType(value)
 
 		return

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
-
-	"github.com/urlkit/urlkit/protocols"
 )
 
 // codec1 is the wire of HTTP/1.1 (RFC 9112): one request at a time, on the
@@ -107,7 +105,7 @@ func (c *codec1) Err() error {
 	if c.state.Load() != stateIdle || time.Now().Before(c.idleSince) {
 		return nil
 	}
-	ended, known := protocols.Ended(c.socket.Conn)
+	ended, known := c.socket.Ended()
 	var err error
 	switch {
 	case ended:

@@ -56,8 +56,8 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 		sending = x.watch(ctx)
 	}
 	out := x.outgoing(sending, req, l.pool.config.Header)
-	if x.upload.source != nil {
-		c.socket.upload.Store(&x.upload)
+	if x.upload != nil {
+		c.socket.upload.Store(x.upload)
 	}
 	reused := c.served.Swap(true)
 	was := before{kept: reused || c.rested, early: !c.answered.Load(), sent: c.socket.sent.Load(), received: c.socket.received.Load()}
@@ -88,9 +88,9 @@ func (l *loader) Close() error { return l.pool.Close() }
 
 // finishUpload waits until the request's body may be opened anew.
 func (x *exchange) finishUpload() {
-	x.upload.finish()
-	if x.upload.source != nil {
-		x.conn.socket.upload.CompareAndSwap(&x.upload, nil)
+	if x.upload != nil {
+		x.upload.finish()
+		x.conn.socket.upload.CompareAndSwap(x.upload, nil)
 	}
 }
 

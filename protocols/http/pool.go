@@ -69,7 +69,7 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	}
 	p.mu.Unlock()
 	if c != nil {
-		if c.Err() == nil {
+		if c.alive() {
 			return c, nil
 		}
 		p.bury(c)
@@ -125,7 +125,7 @@ func (p *pool) try(h *host) *conn {
 		p.mu.Lock()
 		c := p.pick(h)
 		p.mu.Unlock()
-		if c == nil || c.Err() == nil {
+		if c == nil || c.alive() {
 			return c
 		}
 		p.bury(c)
@@ -145,7 +145,7 @@ func (p *pool) pick(h *host) *conn {
 	if c.active == 0 {
 		p.wake(c)
 	}
-	c.active++
+	c.count(1)
 
 	return c
 }
@@ -216,7 +216,7 @@ func (p *pool) release(c *conn, keep bool) {
 // settle counts a request out, and gives the connections to end. The lock is
 // held.
 func (p *pool) settle(c *conn) (ended []*conn) {
-	c.active--
+	c.count(-1)
 	if c.active == 0 {
 		ended = p.rest(c)
 	}
@@ -225,14 +225,14 @@ func (p *pool) settle(c *conn) (ended []*conn) {
 	return ended
 }
 
-// changed is the hook of a shared connection: its peer has told its limit, a
-// request has ended, or it is closed. It runs twice for each request, so that it
-// looks no further where nobody waits and the limit has been told.
+// changed is the hook of a shared connection until its peer has told its limit:
+// that may have come, a request has ended, or the connection is closed. Later on
+// the pool asks when somebody has to wait: the hook runs twice for each request.
 func (p *pool) changed(c *conn) {
-	if c.told.Load() && c.host.waiting.len() == 0 && c.Err() == nil {
-		return
-	}
 	p.measure(c)
+	if codec, ok := c.wire.(*nethttp.ClientConn); ok && c.told.Load() {
+		codec.SetStateHook(nil)
+	}
 	p.serve(c.host)
 }
 

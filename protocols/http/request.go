@@ -34,18 +34,18 @@ func keyOf(req *protocols.Request, secure bool) key {
 // codec may look at it for a moment after a load is cancelled.
 func (x *exchange) outgoing(ctx context.Context, req *protocols.Request, defaults nethttp.Header) *nethttp.Request {
 	header, host := fields(req, defaults)
-	x.url = *req.URL
+	u := req.URL
 	if req.Route.Forward != "" {
-		x.url = absolute(req.URL)
+		u = absolute(u)
 	}
 	out := nethttp.Request{
-		Method: req.Method, URL: &x.url, Host: host, Header: header,
+		Method: req.Method, URL: u, Host: host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Close: wantsClose(header["Connection"]),
 	}
 	if length := req.Body.KnownLength(); length != 0 {
-		x.upload.source = req.Body
-		out.Body, out.ContentLength = &x.upload, length
+		x.upload = &upload{source: req.Body}
+		out.Body, out.ContentLength = x.upload, length
 	}
 
 	x.out = *out.WithContext(ctx) // beside the rest of the exchange: no allocation of its own
@@ -93,13 +93,13 @@ func fields(req *protocols.Request, defaults nethttp.Header) (header nethttp.Hea
 var formType = []string{"application/x-www-form-urlencoded"}
 
 // absolute is the URL in the form that a proxy is asked with (RFC 9112 §3.2.2).
-func absolute(u *url.URL) url.URL {
+func absolute(u *url.URL) *url.URL {
 	path := u.EscapedPath()
 	if path == "" || path[0] != '/' {
 		path = "/" + path
 	}
 
-	return url.URL{Scheme: u.Scheme, Host: u.Host, Opaque: "//" + u.Host + path, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Opaque: "//" + u.Host + path, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery}
 }
 
 // wantsClose tells whether the app asked for the end of the connection.

@@ -125,9 +125,6 @@ func (u *upload) leave() {
 // finish closes the body and waits until nobody is in it: it may be opened anew
 // afterwards.
 func (u *upload) finish() {
-	if u.source == nil {
-		return
-	}
 	_ = u.Close()
 	u.mu.Lock()
 	if u.busy == 0 {
@@ -150,6 +147,9 @@ func (u *upload) finish() {
 
 // failure is what the body itself failed with, and whether it was opened.
 func (u *upload) failure() (err error, opened bool) {
+	if u == nil {
+		return nil, false
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if errors.Is(u.end, io.EOF) {
