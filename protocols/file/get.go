@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/urlkit/urlkit/internal/publish"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -135,23 +136,5 @@ func readError(err error) error {
 }
 
 func notRegular(name string, info fs.FileInfo) error {
-	return protocols.Errorf(protocols.CannotOpenFile, "%s is a %s and no regular file", name, kind(info.Mode()))
-}
-
-// kind names a type of file.
-func kind(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "folder"
-	case mode&fs.ModeSymlink != 0:
-		return "symbolic link"
-	case mode&fs.ModeNamedPipe != 0:
-		return "named pipe"
-	case mode&fs.ModeSocket != 0:
-		return "socket"
-	case mode&fs.ModeDevice != 0:
-		return "device"
-	default:
-		return "special file"
-	}
+	return protocols.Errorf(protocols.CannotOpenFile, "%s is a %s and no regular file", name, publish.Kind(info.Mode()))
 }

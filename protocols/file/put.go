@@ -3,11 +3,10 @@ package file
 import (
 	"context"
 	"errors"
-	"io/fs"
+	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 
+	"github.com/urlkit/urlkit/internal/publish"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -24,66 +23,73 @@ func put(ctx context.Context, req *protocols.Request, name string, folder bool) 
 			return nil, protocols.Errorf(protocols.CannotWriteToFile, "PUT to a file: URL does not know %s", field)
 		}
 	}
-	root, err := openFolder(filepath.Dir(name))
-	if err != nil {
-		return nil, protocols.Errorf(protocols.CannotCreateFile, "%w", err)
-	}
-	defer root.Close()
-	base := filepath.Base(name)
-	old, err := replaceable(root, base)
+	f, err := publish.Beside(name)
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTemporary(root, old)
+	defer f.Discard()
+	if err := fill(ctx, f, req); err != nil {
+		return nil, err
+	}
+	info, err := f.Publish(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer t.discard()
-	if err := t.fill(ctx, req); err != nil {
-		return nil, err
-	}
-	info, err := t.rename(ctx, base)
-	if err != nil {
-		return nil, err
-	}
-	resp := &protocols.Response{StatusCode: http.StatusNoContent, Header: make(http.Header, 1), Body: protocols.NoBody}
+	resp := &protocols.Response{StatusCode: http.StatusCreated, Header: make(http.Header, 1), Body: protocols.NoBody}
 	resp.Header.Set("ETag", entityTag(info))
-	if old == nil {
-		resp.StatusCode = http.StatusCreated
+	if f.Replaces() {
+		resp.StatusCode = http.StatusNoContent
 	}
 
 	return resp, nil
 }
 
-// openFolder holds on to a folder, so that all steps of a PUT happen in the same
-// one even if it is moved meanwhile.
-func openFolder(name string) (*os.Root, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
+// fill writes the request's body, and closes it. It returns when ctx ends, even
+// if the body's reader does not: the copying ends with that reader, and finds
+// the file closed.
+func fill(ctx context.Context, f *publish.File, req *protocols.Request) error {
+	content, err := req.OpenBody()
+	if content == nil || err != nil {
+		return err
 	}
-	if !info.IsDir() { // opening a named pipe would block
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a folder")}
+	done := make(chan error, 1)
+	go func() { done <- copyContent(ctx, f, content) }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if closing := content.Close(); err == nil {
+		err = closing
 	}
 
-	return os.OpenRoot(name)
+	return err
 }
 
-// replaceable looks at what PUT would replace: nil where there is nothing.
-func replaceable(root *os.Root, base string) (fs.FileInfo, error) {
-	info, err := root.Lstat(base)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, protocols.Errorf(protocols.CannotCreateFile, "%w", err)
-	case info.IsDir():
-		return nil, protocols.Errorf(protocols.FileIsDirectory, "%s is a folder", base)
-	case !info.Mode().IsRegular():
-		return nil, protocols.Errorf(protocols.CannotWriteToFile, "%s is a %s and no regular file", base, kind(info.Mode()))
-	case info.Mode().Perm()&0o222 == 0: // a rename would not ask
-		return nil, protocols.Errorf(protocols.CannotWriteToFile, "%s is read-only: %w", base, fs.ErrPermission)
+// copyContent copies in large pieces, and looks at ctx between them.
+func copyContent(ctx context.Context, f *publish.File, content io.Reader) error {
+	array, _ := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(array)
+	for idle := 0; idle < 100; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := content.Read(array[:])
+		if n > 0 {
+			if _, err := f.Write(array[:n]); err != nil {
+				return err
+			}
+			idle = 0
+		} else {
+			idle++
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 
-	return info, nil
+	return io.ErrNoProgress
 }

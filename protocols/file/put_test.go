@@ -127,7 +127,7 @@ func TestPutPermissions(t *testing.T) {
 		if _, err := load(t.Context(), "PUT", fileURL(name, false), protocols.StringBody("x")); err != nil {
 			t.Fatal(err)
 		}
-		if got := mode(); got != want && (want != 0 || got&^0o644 != 0 || got&0o600 != 0o600) {
+		if got := mode(); got != want && (want != 0 || got&^0o666 != 0 || got&0o600 != 0o600) {
 			t.Errorf("mode %v, want %v", got, want)
 		}
 	}
