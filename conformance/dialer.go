@@ -40,7 +40,7 @@ func newDialer(hosts map[string]string, p plan) *dialer {
 }
 
 // Dial implements engine.Dialer.
-func (d *dialer) Dial(ctx context.Context, trace *protocols.Trace, network, addr string) (net.Conn, error) {
+func (d *dialer) Dial(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, network, addr string) (net.Conn, error) {
 	i := d.asked()
 	if d.hold != nil {
 		d.hold(ctx)
@@ -58,7 +58,7 @@ func (d *dialer) Dial(ctx context.Context, trace *protocols.Trace, network, addr
 			return nil, err
 		}
 
-		return new(proxy.Dialer).Dial(ctx, trace, network, target)
+		return new(proxy.Dialer).Dial(ctx, trace, p, network, target)
 	}, f)(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -68,14 +68,14 @@ func (d *dialer) Dial(ctx context.Context, trace *protocols.Trace, network, addr
 }
 
 // DialPacket implements engine.Dialer.
-func (d *dialer) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
+func (d *dialer) DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error) {
 	d.asked()
 	target, err := d.resolve(addr)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	return new(proxy.Dialer).DialPacket(ctx, target)
+	return new(proxy.Dialer).DialPacket(ctx, p, target)
 }
 
 func (d *dialer) asked() int {

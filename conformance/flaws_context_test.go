@@ -37,7 +37,8 @@ var contextFlaws = map[string]flaw{
 		return altered{inner, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
 			resp, err := inner.Load(ctx, req)
 			if err == nil {
-				context.AfterFunc(ctx, func() { _ = resp.Body.Close() })
+				body := resp.Body
+				context.AfterFunc(ctx, func() { _ = body.Close() })
 			}
 
 			return resp, err

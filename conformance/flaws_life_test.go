@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,18 @@ var lifeFlaws = map[string]flaw{
 				_ = conn.Close()
 			}
 		}}
+	},
+	"load-after-close": func(_ *testing.T, c protocols.Client) protocols.URLProtocol {
+		var closed atomic.Bool
+		inner := newFrame(c)
+
+		return closing{altered{inner, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
+			if closed.Load() {
+				return nil, net.ErrClosed
+			}
+
+			return inner.Load(ctx, req)
+		}}, func() { closed.Store(true) }}
 	},
 	"shutdown": func(t *testing.T, c protocols.Client) protocols.URLProtocol {
 		inner := newFrame(c)

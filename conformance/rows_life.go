@@ -25,6 +25,10 @@ var lifeRows = []Row{
 		Why: "Close is called when the idle is to be let go of, and what runs is not idle",
 	},
 	{
+		Name: "load-after-close", Clause: 20, need: needContent, run: loadAfterClose,
+		Why: "a load that runs while its session is flushed has further hops to make",
+	},
+	{
 		Name: "shutdown", Clause: 20, need: needContent, run: shutdown,
 		Why: "a session that is closed leaves nothing behind",
 	},
@@ -146,6 +150,40 @@ func closeSparesLoads(ctx context.Context, r *rig) error {
 	}
 	if !o.same(&clean.outcome) {
 		return fmt.Errorf("a load that ran when the protocol was closed gave %d of %d bytes", o.length, clean.length)
+	}
+
+	return nil
+}
+
+func loadAfterClose(ctx context.Context, r *rig) error {
+	clean, err := r.clean(ctx, r.medium())
+	if err != nil {
+		return err
+	}
+	s, err := r.session(nil)
+	if err != nil {
+		return err
+	}
+	closer, ok := protocols.As[io.Closer](s.spy)
+	if !ok {
+		return notApplicable("the protocol is no io.Closer")
+	}
+	var closing error
+	if err := r.within(func() { closing = closer.Close() }); err != nil {
+		return fmt.Errorf("Close: %w", err)
+	}
+	if closing != nil {
+		return fmt.Errorf("Close: %w", closing)
+	}
+	o := s.load(ctx, clean.request)
+	if o.err != nil {
+		return fmt.Errorf("a load after the protocol was closed: %w", o.err)
+	}
+	if !o.same(&clean.outcome) {
+		return fmt.Errorf("a load after the protocol was closed gave %d of %d bytes", o.length, clean.length)
+	}
+	if !r.settles(func() bool { return s.dialer.open() == 0 }) {
+		return fmt.Errorf("a load after the protocol was closed left %d connections open", s.dialer.open())
 	}
 
 	return nil

@@ -56,6 +56,8 @@
 //     the capabilities of the inner one.
 //  20. Close, where a protocol is an [io.Closer], ends idle connections, pings
 //     and everything else that outlives a load, and leaves running loads alone.
+//     Their further hops may still come: Load works as before, and keeps nothing
+//     for later.
 //
 // # Source
 //

@@ -18,8 +18,8 @@ type Scheme struct {
 	// Forward says that the protocol speaks absolute-form to an HTTP proxy
 	// (Route.Forward). Zero: HTTP proxies are tunnelled through.
 	Forward bool
-	// New makes the instance for one session, without side effects. The
-	// protocol's own settings come by closure.
+	// New makes the instance for one session, without side effects, and another
+	// where the session is flushed. The protocol's own settings come by closure.
 	New func(Client) URLProtocol
 }
 

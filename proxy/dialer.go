@@ -29,6 +29,15 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
+// ValidatingResolver is a Resolver that can vouch for its answers. Where
+// Parameters.RequiresDNSSEC is set, names are looked up by no other.
+type ValidatingResolver interface {
+	Resolver
+	// Validates tells whether LookupNetIP fails where an answer does not validate,
+	// or is not signed (RFC 4035 §4.3: neither bogus nor insecure ones are given).
+	Validates() bool
+}
+
 // Dialer connects to hosts directly, by the rules of Happy Eyeballs (RFC 8305).
 // The zero value works. It is safe for concurrent use; its fields must not be
 // changed after the first use.
@@ -53,14 +62,14 @@ type Dialer struct {
 	connect func(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error)
 }
 
-// DialContext is Dial without a trace.
+// DialContext is Dial without a trace, for ordinary traffic.
 func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d.Dial(ctx, nil, network, addr)
+	return d.Dial(ctx, nil, Parameters{}, network, addr)
 }
 
 // Dial connects to addr, which is "host:port" with a numeric port. The host is a
 // name or an IP address, an IPv6 address in brackets and possibly with a zone.
-// network is "tcp", "tcp4" or "tcp6".
+// network is "tcp", "tcp4" or "tcp6". p says how the connection is made.
 //
 // A name's addresses are tried in the order of RFC 8305 §4: the families
 // alternate, beginning with that of the first answer, and the resolver's order
@@ -71,7 +80,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 //
 // The error is a *DialError. The end of ctx ends the dial, but not a connection
 // that was returned.
-func (d *Dialer) Dial(ctx context.Context, trace *protocols.Trace, network, addr string) (net.Conn, error) {
+func (d *Dialer) Dial(ctx context.Context, trace *protocols.Trace, p Parameters, network, addr string) (net.Conn, error) {
 	t, err := parseTarget(network, addr)
 	if err != nil {
 		return nil, dialError(ctx, addr, err)
@@ -79,18 +88,18 @@ func (d *Dialer) Dial(ctx context.Context, trace *protocols.Trace, network, addr
 	parent := ctx
 	ctx, cancel := d.bound(ctx)
 	defer cancel()
-	addrs, err := d.lookup(ctx, trace, t)
+	addrs, err := d.lookup(ctx, trace, p, t)
 	if err != nil {
 		return nil, d.failure(parent, ctx, addr, err)
 	}
 	trace.Mark(protocols.ConnectStart)
 	var conn net.Conn
 	if len(addrs) == 1 {
-		conn, err = d.dialOne(ctx, network, addrs[0])
+		conn, err = d.dialOne(ctx, p, network, addrs[0])
 	} else if d.FallbackDelay < 0 {
-		conn, err = d.sequence(ctx, network, addrs)
+		conn, err = d.sequence(ctx, p, network, addrs)
 	} else {
-		conn, err = d.race(ctx, network, addrs)
+		conn, err = d.race(ctx, p, network, addrs)
 	}
 	if err != nil {
 		return nil, d.failure(parent, ctx, addr, err)
@@ -123,12 +132,15 @@ func (d *Dialer) failure(parent, ctx context.Context, addr string, err error) er
 }
 
 // dialOne makes one attempt.
-func (d *Dialer) dialOne(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
+func (d *Dialer) dialOne(ctx context.Context, p Parameters, network string, addr netip.AddrPort) (net.Conn, error) {
 	if d.connect != nil {
 		return d.connect(ctx, network, addr)
 	}
 	// The address is literal, so the net package's own racing and lookup are out.
-	nd := net.Dialer{KeepAlive: d.KeepAlive, FallbackDelay: -1}
+	nd := net.Dialer{KeepAlive: d.KeepAlive, FallbackDelay: -1, Control: p.control()}
+	if p.Multipath {
+		nd.SetMultipathTCP(true)
+	}
 
 	return nd.DialContext(ctx, network, addr.String())
 }

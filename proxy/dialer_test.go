@@ -154,7 +154,7 @@ func TestTrace(t *testing.T) {
 		dns  bool
 	}{{"one.test", true}, {"127.0.0.1", false}} {
 		var trace protocols.Trace
-		c, err := d.Dial(context.Background(), &trace, "tcp", row.host+":"+port)
+		c, err := d.Dial(context.Background(), &trace, proxy.Parameters{}, "tcp", row.host+":"+port)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,6 +250,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A machine without a network fails in the lookup, as package net words it.
+func TestUnreachableNameServer(t *testing.T) {
+	leak.Check(t)
+	d := &proxy.Dialer{Resolver: failingResolver{
+		&net.DNSError{Err: "dial udp 192.0.2.1:53: connect: " + syscall.ENETUNREACH.Error(), Name: "x.test"},
+	}}
+	if _, err := d.DialContext(t.Context(), "tcp", "x.test:80"); !errors.Is(err, protocols.NotConnectedToInternet) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCancelledBefore(t *testing.T) {
 	leak.Check(t)
 	port := listen(t, "127.0.0.1")
@@ -262,7 +273,7 @@ func TestCancelledBefore(t *testing.T) {
 		if !errors.Is(err, protocols.Cancelled) || !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
 			t.Errorf("%s: %v", host, err)
 		}
-		if _, _, err := d.DialPacket(ctx, host+":"+port); !errors.Is(err, reason) {
+		if _, _, err := d.DialPacket(ctx, proxy.Parameters{}, host+":"+port); !errors.Is(err, reason) {
 			t.Errorf("datagrams to %s: %v", host, err)
 		}
 	}
@@ -280,7 +291,7 @@ func TestDialPacket(t *testing.T) {
 			defer server.Close()
 			_, port, _ := net.SplitHostPort(server.LocalAddr().String())
 			d := &proxy.Dialer{Resolver: answers{"udp.test": addresses(host)}}
-			conn, peer, err := d.DialPacket(context.Background(), "udp.test:"+port)
+			conn, peer, err := d.DialPacket(context.Background(), proxy.Parameters{}, "udp.test:"+port)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,11 +312,11 @@ func TestDialPacket(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := new(proxy.Dialer).DialPacket(context.Background(), "host:0"); !errors.Is(err, protocols.BadURL) {
+	if _, _, err := new(proxy.Dialer).DialPacket(context.Background(), proxy.Parameters{}, "host:0"); !errors.Is(err, protocols.BadURL) {
 		t.Errorf("port 0 gives %v", err)
 	}
 	d := &proxy.Dialer{Resolver: answers{}}
-	if _, _, err := d.DialPacket(context.Background(), "none.test:1"); !errors.Is(err, protocols.CannotFindHost) {
+	if _, _, err := d.DialPacket(context.Background(), proxy.Parameters{}, "none.test:1"); !errors.Is(err, protocols.CannotFindHost) {
 		t.Errorf("no such host gives %v", err)
 	}
 }

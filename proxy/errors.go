@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/urlkit/urlkit/protocols"
@@ -79,7 +80,7 @@ func classify(err error) protocols.Code {
 		return classifyDNS(dns)
 	case errors.As(err, &lookup):
 		return protocols.DNSLookupFailed
-	case every(err, func(e error) bool { return errors.Is(e, syscall.ENETUNREACH) || errors.Is(e, syscall.ENETDOWN) }):
+	case every(err, isUnreachable):
 		return protocols.NotConnectedToInternet
 	case every(err, isTimeout):
 		return protocols.TimedOut
@@ -90,6 +91,8 @@ func classify(err error) protocols.Code {
 
 func classifyDNS(err *net.DNSError) protocols.Code {
 	switch {
+	case strings.HasSuffix(err.Err, syscall.ENETUNREACH.Error()): // of its server: the text is all that the net package keeps
+		return protocols.NotConnectedToInternet
 	case err.IsNotFound:
 		return protocols.CannotFindHost
 	case err.IsTimeout:
@@ -97,6 +100,13 @@ func classifyDNS(err *net.DNSError) protocols.Code {
 	default:
 		return protocols.DNSLookupFailed
 	}
+}
+
+// isUnreachable tells whether the system knows no way to a network.
+func isUnreachable(err error) bool {
+	var errno syscall.Errno
+
+	return errors.As(err, &errno) && (errno == netUnreachable || errno == netDown)
 }
 
 func isTimeout(err error) bool {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -87,8 +88,20 @@ func cut(s string) string {
 	return s
 }
 
+// errNotValidating says what to do, since no server did anything wrong.
+var errNotValidating = errors.New(
+	"DNSSEC is required and the resolver does not validate: set one with a method Validates that returns true (proxy.ValidatingResolver)")
+
+// validates tells whether a resolver vouches for its answers. One that says
+// nothing does not.
+func validates(r Resolver) bool {
+	v, ok := r.(ValidatingResolver)
+
+	return ok && v.Validates()
+}
+
 // lookup finds the addresses to try, in order: at least one, or an error.
-func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, t target) ([]netip.AddrPort, error) {
+func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameters, t target) ([]netip.AddrPort, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -97,6 +110,9 @@ func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, t target) (
 		var resolver Resolver = net.DefaultResolver
 		if d.Resolver != nil {
 			resolver = d.Resolver
+		}
+		if p.RequiresDNSSEC && !validates(resolver) {
+			return nil, &lookupError{errNotValidating}
 		}
 		trace.Mark(protocols.DomainLookupStart)
 		answer, err := resolver.LookupNetIP(ctx, t.family, t.host)

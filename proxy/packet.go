@@ -6,26 +6,26 @@ import (
 	"net/netip"
 )
 
-// DialPacket opens a UDP socket and finds the peer to write to. addr is as in
-// Dial, and so is the error. The socket is not connected, as QUIC needs it to
+// DialPacket opens a UDP socket and finds the peer to write to. p and addr are as
+// in Dial, and so is the error. The socket is not connected, as QUIC needs it to
 // be, and is a *net.UDPConn. It is bound to a port of the system's choice: on
 // loopback for a peer on loopback, else on all addresses of the peer's family.
 // The first address whose family this host has is the peer; that it answers is
 // not known. The end of ctx ends the lookup, not a socket that was returned.
-func (d *Dialer) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
+func (d *Dialer) DialPacket(ctx context.Context, p Parameters, addr string) (net.PacketConn, net.Addr, error) {
 	t, err := parseTarget("udp", addr)
 	if err != nil {
 		return nil, nil, dialError(ctx, addr, err)
 	}
 	bounded, cancel := d.bound(ctx)
 	defer cancel()
-	addrs, err := d.lookup(bounded, nil, t)
+	addrs, err := d.lookup(bounded, nil, p, t)
 	if err != nil {
 		return nil, nil, d.failure(ctx, bounded, addr, err)
 	}
 	var failed attemptErrors
 	for _, peer := range addrs {
-		var lc net.ListenConfig
+		lc := net.ListenConfig{Control: p.control()}
 		network, local := "udp6", localFor(peer.Addr())
 		if local.Is4() {
 			network = "udp4"

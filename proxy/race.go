@@ -17,7 +17,7 @@ type attempt struct {
 // by or the last one failed (RFC 8305 §5). The first connection wins. It
 // returns when every attempt has ended: they end promptly once cancelled, so
 // nothing outlives the dial.
-func (d *Dialer) race(ctx context.Context, network string, addrs []netip.AddrPort) (net.Conn, error) {
+func (d *Dialer) race(ctx context.Context, p Parameters, network string, addrs []netip.AddrPort) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	delay := d.FallbackDelay
@@ -34,7 +34,7 @@ func (d *Dialer) race(ctx context.Context, network string, addrs []netip.AddrPor
 		case <-timer.C:
 			if winner == nil && next < len(addrs) && ctx.Err() == nil {
 				go func(addr netip.AddrPort) {
-					conn, err := d.dialOne(ctx, network, addr)
+					conn, err := d.dialOne(ctx, p, network, addr)
 					ended <- attempt{conn, err}
 				}(addrs[next])
 				next++
@@ -64,10 +64,10 @@ func (d *Dialer) race(ctx context.Context, network string, addrs []netip.AddrPor
 
 // sequence tries one address after another. Each gets an equal share of the time
 // that is left, so that one that swallows packets does not starve the rest.
-func (d *Dialer) sequence(ctx context.Context, network string, addrs []netip.AddrPort) (net.Conn, error) {
+func (d *Dialer) sequence(ctx context.Context, p Parameters, network string, addrs []netip.AddrPort) (net.Conn, error) {
 	var failed attemptErrors
 	for i, addr := range addrs {
-		conn, err := d.dialShare(ctx, network, addr, len(addrs)-i)
+		conn, err := d.dialShare(ctx, p, network, addr, len(addrs)-i)
 		if err == nil {
 			return conn, nil
 		}
@@ -81,7 +81,7 @@ func (d *Dialer) sequence(ctx context.Context, network string, addrs []netip.Add
 }
 
 // dialShare makes one attempt within 1/shares of the time that ctx leaves.
-func (d *Dialer) dialShare(ctx context.Context, network string, addr netip.AddrPort, shares int) (net.Conn, error) {
+func (d *Dialer) dialShare(ctx context.Context, p Parameters, network string, addr netip.AddrPort, shares int) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok && shares > 1 {
 		var cancel context.CancelFunc
 		share := time.Until(deadline) / time.Duration(shares)
@@ -89,5 +89,5 @@ func (d *Dialer) dialShare(ctx context.Context, network string, addr netip.AddrP
 		defer cancel()
 	}
 
-	return d.dialOne(ctx, network, addr)
+	return d.dialOne(ctx, p, network, addr)
 }

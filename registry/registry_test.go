@@ -232,3 +232,24 @@ func BenchmarkLookup(b *testing.B) {
 		_, _ = in.Lookup(req, nil)
 	}
 }
+
+// A flush opens a registry anew: neither set of instances knows of the other.
+func TestOpenAgain(t *testing.T) {
+	var closed []string
+	r := registry.New(protocols.Scheme{Name: "https", New: func(protocols.Client) protocols.URLProtocol {
+		return named{"https", &closed}
+	}})
+	first, second := open(t, r), open(t, r)
+	req := request(t, "https://a.example/")
+	running, err := first.Lookup(req, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := second.Lookup(req, &registry.Loading{Instance: running.Instance})
+	if err != nil || other.Instance == running.Instance {
+		t.Errorf("%v, the same instance: %v", err, other.Instance == running.Instance)
+	}
+	if err := first.Close(); err != nil || len(closed) != 1 {
+		t.Errorf("%v, %d closed", err, len(closed))
+	}
+}

@@ -11,6 +11,13 @@ import (
 	"github.com/urlkit/urlkit/protocols"
 )
 
+// Resetter is an optional capability of a store: that it can be emptied when a
+// session is reset (Apple's URLSession.reset). It is safe for concurrent use. ctx
+// bounds the waiting for a disk or a keyring; a failure may leave a part.
+type Resetter interface {
+	RemoveAll(ctx context.Context) error
+}
+
 // CookieStore keeps cookies between loads (Apple's HTTPCookieStorage). It is
 // safe for concurrent use, and neither method waits for a disk or a network.
 type CookieStore interface {

@@ -66,7 +66,7 @@ func (c client) Dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	conn, err := c.engine.config.Dialer.Dial(ctx, h.request.Trace, network, addr)
+	conn, err := c.engine.config.Dialer.Dial(ctx, h.request.Trace, h.parameters, network, addr)
 	if err != nil {
 		return nil, at("connect", err)
 	}
@@ -90,7 +90,7 @@ func (c client) DialPacket(ctx context.Context, addr string) (net.PacketConn, ne
 		return nil, nil, protocols.Errorf(protocols.AppTransportSecurityRequiresSecureConnection,
 			"datagrams of the scheme %q cannot be checked for encryption", h.match.Scheme.Name)
 	}
-	conn, peer, err := c.engine.config.Dialer.DialPacket(ctx, addr)
+	conn, peer, err := c.engine.config.Dialer.DialPacket(ctx, h.parameters, addr)
 	if err != nil {
 		return nil, nil, at("connect", err)
 	}

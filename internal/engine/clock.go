@@ -111,14 +111,13 @@ func (c *clock) open() error {
 	return nil
 }
 
-// close refuses new loads, and gives the running ones. again: it was closed
-// already.
-func (c *clock) close() (running []*load, again bool) {
+// close refuses new loads, and gives the running ones.
+func (c *clock) close() (running []*load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	again, c.closed = c.closed, true
+	c.closed = true
 
-	return append(running, c.loads...), again
+	return append(running, c.loads...)
 }
 
 func (c *clock) remove(l *load) {

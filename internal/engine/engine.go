@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/urlkit/urlkit/ats"
@@ -38,8 +39,8 @@ var ErrInvalidated = errors.New("the session has been invalidated")
 // Dialer makes the connections of a session. *proxy.Dialer is the one in use;
 // the conformance suite puts faults between.
 type Dialer interface {
-	Dial(ctx context.Context, trace *protocols.Trace, network, addr string) (net.Conn, error)
-	DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error)
+	Dial(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, network, addr string) (net.Conn, error)
+	DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error)
 }
 
 // Decoder undoes one content coding. Close gives its buffers back; it does not
@@ -64,13 +65,18 @@ type Config struct {
 	OmitsCookies    bool          // attach no cookies
 
 	CookieAcceptPolicy storage.CookieAcceptPolicy
+
+	WaitsForConnectivity bool                         // where there is no path a load waits for one
+	NetworkServiceType   protocols.NetworkServiceType // of requests that leave the default
+	Multipath            bool                         // ask for Multipath TCP
+	RequiresDNSSEC       bool                         // of all requests; each can ask for it too
 }
 
 // Engine runs the loads of one session. It is safe for concurrent use.
 type Engine struct {
 	config    Config
 	rules     *ats.Rules
-	instances *registry.Instances
+	instances atomic.Pointer[registry.Instances] // of the loads that begin now; nil: closed
 	tls       tlsConfigs
 	clock     clock
 }
@@ -91,12 +97,17 @@ func New(config Config) (*Engine, error) {
 	config.Expansion = orDefault(config.Expansion, DefaultExpansion)
 	e := &Engine{config: config, rules: rules}
 	e.tls.base = config.TLS
-	e.instances, err = config.Registry.Open(func(*protocols.Scheme) protocols.Client { return client{e} })
+	instances, err := e.open()
 	if err != nil {
 		return nil, err
 	}
+	e.instances.Store(instances)
 
 	return e, nil
+}
+
+func (e *Engine) open() (*registry.Instances, error) {
+	return e.config.Registry.Open(func(*protocols.Scheme) protocols.Client { return client{e} })
 }
 
 func orDefault[T int | time.Duration](v, fallback T) T {
@@ -107,18 +118,28 @@ func orDefault[T int | time.Duration](v, fallback T) T {
 	return v
 }
 
-// Close refuses new loads, cancels the running ones, returns when the last is
-// done, and closes the protocols.
-func (e *Engine) Close() error {
-	running, again := e.clock.close()
-	for _, l := range running {
-		l.abandon(ErrInvalidated)
+// Flush drops the state of the network that outlives a load (Apple's flush):
+// connections, TLS sessions and whatever else the protocols keep. Loads that begin
+// from now on go to new instances of the protocols. Those that run go on over the
+// ones that they began with, for all their hops, and the connections end with them.
+// Names are looked up anew for each connection in any case. Where a constructor
+// fails nothing is dropped; an error of a Close leaves the rest dropped.
+func (e *Engine) Flush() error {
+	if err := e.clock.open(); err != nil {
+		return err
 	}
-	e.clock.active.Wait()
-	e.clock.stopTimer()
-	if again {
-		return nil
+	fresh, err := e.open()
+	if err != nil {
+		return err
+	}
+	e.tls.forget() // before the first of the loads to come
+	old := e.instances.Load()
+	for old != nil && !e.instances.CompareAndSwap(old, fresh) {
+		old = e.instances.Load()
+	}
+	if old == nil { // closed meanwhile
+		return errors.Join(ErrInvalidated, fresh.Close())
 	}
 
-	return e.instances.Close()
+	return old.Close()
 }

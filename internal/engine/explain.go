@@ -14,6 +14,19 @@ type Step struct {
 	Verdict string
 }
 
+// Local tells whether the protocol that would load a request needs no network,
+// and says so by its Scheme. It is false where no protocol takes the request.
+func (e *Engine) Local(req *protocols.Request) bool {
+	if req.URL == nil {
+		return false
+	}
+	asked := *req
+	canonical(&asked)
+	match, err := find(e.instances.Load(), &asked, nil)
+
+	return err == nil && match.Security == protocols.Local
+}
+
 // Explain runs the stages of the first hop without sending anything, and says
 // what each would do. Err is what Load would fail with before it sends.
 func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []Step, err error) {
@@ -21,6 +34,7 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	if err := e.clock.open(); err != nil || ctx.Err() != nil {
 		return nil, l.fail(err, "")
 	}
+	l.instances = e.instances.Load()
 	h := &l.first
 	h.init(l, ctx, nil, req)
 	say := func(stage, format string, args ...any) {
@@ -45,7 +59,7 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	if h.match.Security == protocols.Local {
 		say("route", "none is needed")
 	} else {
-		say("route", "direct to %s", h.request.HostPort())
+		say("route", "%s", h.explainRoute())
 	}
 	h.attachCookies()
 	say("cookies", "%s", h.explainCookies())
@@ -58,6 +72,16 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	say("decode", "%s", strings.Join(e.codings(), ", "))
 
 	return steps, nil
+}
+
+// explainRoute names the way, and what its connections are made for.
+func (h *hop) explainRoute() string {
+	way := "direct to " + h.request.HostPort()
+	if how := h.parameters.String(); how != "" {
+		way += ", " + how
+	}
+
+	return way
 }
 
 // explainCookies names the cookies that would be sent, without their values.

@@ -63,6 +63,42 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestLocal(t *testing.T) {
+	mock := scheme("mock", protocols.Local, stalls)
+	https := scheme("https", protocols.Encrypted, stalls)
+	posts := protocols.Scheme{Security: protocols.Local, New: func(c protocols.Client) protocols.URLProtocol {
+		return claiming{instance{c, stalls}, func(req *protocols.Request) bool {
+			if req.URL.Path == "/panic" {
+				panic("in Claims")
+			}
+
+			return req.Method == "POST" && req.Header.Get("Mocked") != ""
+		}}
+	}}
+	e := open(t, engine.Config{}, posts, mock, https)
+	mocked := request(t, "post", "HTTPS://a.example/")
+	mocked.Header["mocked"] = []string{"yes"}
+	for _, tt := range []struct {
+		req  *protocols.Request
+		want bool
+	}{
+		{request(t, "GET", "mock:x"), true},
+		{request(t, "GET", "https://a.example/"), false},
+		{mocked, true},
+		{request(t, "GET", "gopher://a.example/"), false},
+		{request(t, "GET", "mock:/panic"), false},
+		{request(t, "GET", "https://a.example/panic"), false},
+		{&protocols.Request{}, false},
+	} {
+		if got := e.Local(tt.req); got != tt.want {
+			t.Errorf("%s: %v", tt.req, got)
+		}
+	}
+	if err := e.Close(); err != nil || e.Local(request(t, "GET", "mock:x")) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
 func TestCookies(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
 )
 
 // recorder is a connection that keeps what is written.
@@ -23,11 +24,11 @@ func (r *recorder) Close() error                { return nil }
 func (r *recorder) LocalAddr() net.Addr         { return &net.TCPAddr{} }
 func (r *recorder) RemoteAddr() net.Addr        { return &net.TCPAddr{} }
 
-func (r *recorder) Dial(context.Context, *protocols.Trace, string, string) (net.Conn, error) {
+func (r *recorder) Dial(context.Context, *protocols.Trace, proxy.Parameters, string, string) (net.Conn, error) {
 	return r, nil
 }
 
-func (r *recorder) DialPacket(context.Context, string) (net.PacketConn, net.Addr, error) {
+func (r *recorder) DialPacket(context.Context, proxy.Parameters, string) (net.PacketConn, net.Addr, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 

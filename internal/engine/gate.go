@@ -9,6 +9,7 @@ import (
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
 )
 
 // gate is App Transport Security's first question: may this go in clear text?
@@ -52,10 +53,30 @@ func refused(refusal error) error {
 }
 
 // route picks the way to the host. Proxies will stand here; the direct route is
-// told apart by its TLS policy only, so that a connection made under a lax one
-// never serves a strict one.
+// told apart by its TLS policy, so that a connection made under a lax one never
+// serves a strict one, and by what else its connections are made for.
 func (h *hop) route() {
-	h.request.Route = protocols.Route{ID: h.of.engine.tls.policy(h.floor), Packets: true}
+	id := h.of.engine.tls.policy(h.floor)
+	if h.parameters = h.connecting(); h.parameters != (proxy.Parameters{}) {
+		id += "; " + h.parameters.String()
+	}
+	h.request.Route = protocols.Route{ID: id, Packets: true}
+}
+
+// connecting says how the hop's connections are made: as the request asks, else
+// as for the hop around it, else as the session is configured.
+func (h *hop) connecting() proxy.Parameters {
+	c := &h.of.engine.config
+	p := proxy.Parameters{ServiceType: c.NetworkServiceType, Multipath: c.Multipath, RequiresDNSSEC: c.RequiresDNSSEC}
+	if h.outer != nil {
+		p = h.outer.parameters
+	}
+	if t := h.request.NetworkServiceType; t != protocols.ServiceDefault {
+		p.ServiceType = t
+	}
+	p.RequiresDNSSEC = p.RequiresDNSSEC || h.request.RequiresDNSSEC
+
+	return p
 }
 
 // canonicalURL is the URL with its scheme in lower case and its host in A-labels

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/proxy"
 	"github.com/urlkit/urlkit/registry"
 )
 
@@ -25,6 +26,8 @@ type hop struct {
 	match   registry.Match
 	loading registry.Loading
 	floor   ats.Floor
+
+	parameters proxy.Parameters // of the connections made for it
 
 	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
 	attached  string             // the Cookie field that it attached
@@ -51,9 +54,8 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	h.Context, h.of, h.outer = ctx, l, outer
 	h.given, h.redirects, h.inner = req, l.redirects, l.inner.Load()
 	h.request = *req
-	h.request.Header = canonicalHeader(req.Header)
+	canonical(&h.request)
 	h.request.Body = l.watchUpload(req.Body)
-	h.request.Method = canonicalMethod(req.Method)
 	if l.task.Collect != nil || l.task.Inform != nil {
 		h.request.Trace = &protocols.Trace{}
 		h.request.Trace.Mark(protocols.FetchStart)
@@ -63,8 +65,15 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	if outer == nil {
 		l.failing, l.op = req.URL, h.request.Method
 	}
+}
+
+// canonical gives method, header and URL of a copy the spelling that the stages
+// and the protocols look for.
+func canonical(req *protocols.Request) {
+	req.Header = canonicalHeader(req.Header)
+	req.Method = canonicalMethod(req.Method)
 	if u := req.URL; u != nil && (!isASCII(u.Host) || u.Scheme != strings.ToLower(u.Scheme)) {
-		h.request.URL = canonicalURL(u)
+		req.URL = canonicalURL(u)
 	}
 }
 
@@ -121,7 +130,7 @@ func (h *hop) lookup() error {
 	if h.outer != nil {
 		inside = &h.outer.loading
 	}
-	match, err := h.of.engine.find(&h.request, inside)
+	match, err := find(h.of.instances, &h.request, inside)
 	if err != nil {
 		return err
 	}
@@ -137,20 +146,23 @@ func (h *hop) lookup() error {
 
 // find asks the registry. A protocol that panics where it is asked loses the
 // load, not the program.
-func (e *Engine) find(req *protocols.Request, inside *registry.Loading) (match registry.Match, err error) {
+func find(in *registry.Instances, req *protocols.Request, inside *registry.Loading) (match registry.Match, err error) {
+	if in == nil {
+		return match, ErrInvalidated
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = protocols.Errorf(protocols.Unknown, "a protocol panicked in Claims: %v", p)
 		}
 	}()
 
-	return e.instances.Lookup(req, inside)
+	return in.Lookup(req, inside)
 }
 
 // load lets the protocol load.
 func (h *hop) load() (*protocols.Response, error) {
 	resp, err := h.verified(h.call())
-	if err != nil {
+	if err != nil && (h.of.waits.Load() == 0 || !unconnected(err)) { // a load that waits may try for days
 		h.collect(nil, 0, err)
 	}
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/registry"
 )
 
 // Task is what the session adds to one load. All of its functions may be nil.
@@ -22,6 +23,9 @@ type Task struct {
 	Redirect func(context.Context, *protocols.Response, *protocols.Request) (*protocols.Request, error)
 	// Inform is told of interim responses (1xx).
 	Inform func(context.Context, *protocols.Response)
+	// Waiting is told, once at most, that there is no path and that the load waits
+	// for one (Apple's taskIsWaitingForConnectivity).
+	Waiting func()
 	// Collect is told of each transaction once it is done, in order; nil: nothing
 	// is measured.
 	Collect func(*Transaction)
@@ -38,11 +42,14 @@ type load struct {
 	cancel context.CancelCauseFunc
 	parent context.Context // the caller's
 
-	first       hop // the first hop needs no allocation of its own
+	instances   *registry.Instances // of all hops, so that a flush brings no protocol in a second time
+	first       hop                 // the first hop needs no allocation of its own
 	op          string
 	failing     *url.URL // what an error names
 	redirects   int32
 	replays     int32
+	waits       atomic.Int32            // for connectivity
+	opened      atomic.Bool             // a body that is not in memory
 	answers     atomic.Pointer[answers] // to challenges; nil: none
 	inner       atomic.Int32            // loads that protocols made, but for those of which nothing was carried out
 	acrossSites bool                    // a redirect led to another site
@@ -66,10 +73,6 @@ func (e *Engine) Load(ctx context.Context, req *protocols.Request, task *Task) (
 	return e.LoadIn(new(Room), ctx, req, task)
 }
 
-// Room is what one load needs. A caller that has more to allocate for a load
-// puts both into one struct, and gives LoadIn a Room of its own for each.
-type Room struct{ load load }
-
 // LoadIn is Load with the caller's room.
 func (e *Engine) LoadIn(room *Room, ctx context.Context, req *protocols.Request, task *Task) (*protocols.Response, error) {
 	if task == nil {
@@ -79,6 +82,7 @@ func (e *Engine) LoadIn(room *Room, ctx context.Context, req *protocols.Request,
 	if err := l.begin(e, ctx, req, task); err != nil {
 		return nil, err
 	}
+	room.begin()
 	done := false
 	defer func() {
 		if !done {
@@ -113,7 +117,7 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 		resp, err := h.load()
 		l.touch() // the head's bytes
 		if err != nil {
-			if again := l.replay(h, err); again {
+			if l.replay(h, err) || l.awaitConnectivity(h, err) {
 				continue
 			}
 
@@ -155,6 +159,7 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 
 		return l.fail(err, "")
 	}
+	l.instances = e.instances.Load()
 	if err := ctx.Err(); err != nil {
 		err = l.fail(err, "")
 		l.end()

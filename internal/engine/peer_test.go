@@ -193,20 +193,20 @@ type to struct {
 	asked []string
 }
 
-func (d *to) Dial(ctx context.Context, trace *protocols.Trace, network, addr string) (net.Conn, error) {
+func (d *to) Dial(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, network, addr string) (net.Conn, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, addr)
 	d.mu.Unlock()
 
-	return (&proxy.Dialer{}).Dial(ctx, trace, network, d.addr)
+	return (&proxy.Dialer{}).Dial(ctx, trace, p, network, d.addr)
 }
 
-func (d *to) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
+func (d *to) DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, addr)
 	d.mu.Unlock()
 
-	return (&proxy.Dialer{}).DialPacket(ctx, d.addr)
+	return (&proxy.Dialer{}).DialPacket(ctx, p, d.addr)
 }
 
 func (d *to) dialled() int {

@@ -26,6 +26,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 	} else {
 		next = next.Clone()
 		next.Header = canonicalHeader(next.Header)
+		next.RequiresDNSSEC = next.RequiresDNSSEC || h.request.RequiresDNSSEC // a protocol does not lift it
 	}
 	h.own(next)
 	if next.URL == nil {
@@ -90,7 +91,7 @@ func (l *load) mayLand(h *hop, next *protocols.Request) error {
 	if strings.EqualFold(next.URL.Scheme, h.request.URL.Scheme) {
 		return nil
 	}
-	match, err := l.engine.find(next, nil)
+	match, err := find(l.instances, next, nil)
 	if err == nil && !match.Redirectable {
 		err = protocols.Errorf(protocols.UnsupportedURL,
 			"a redirect from %s to %s is refused", h.request.URL.Scheme, next.URL.Scheme)

@@ -47,6 +47,13 @@ func (t *tlsConfigs) of(floor ats.Floor) *tlsPolicy {
 	return p
 }
 
+// forget drops the TLS sessions that could be resumed.
+func (t *tlsConfigs) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.caches = nil
+}
+
 // policy is the identity of a floor, without allocating it anew.
 func (t *tlsConfigs) policy(floor ats.Floor) string { return t.of(floor).key }
 

@@ -21,6 +21,7 @@ func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
 		return b
 	}
 	watched.Open = func(offset int64) (io.ReadCloser, error) {
+		l.opened.Store(true)
 		rc, err := b.OpenAt(offset)
 		if err != nil {
 			return nil, err

@@ -122,6 +122,9 @@ func TestNoneAndShared(t *testing.T) {
 	if got := None.CookieHeader(q); got != "" {
 		t.Errorf("None sends %q", got)
 	}
+	if r, ok := None.(storage.Resetter); !ok || r.RemoveAll(t.Context()) != nil {
+		t.Error("None cannot be emptied")
+	}
 	if shared := Shared(); shared != Shared() || shared == NewStore() {
 		t.Error("Shared is not one store")
 	}

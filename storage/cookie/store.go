@@ -4,6 +4,7 @@ package cookie
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -53,6 +54,7 @@ type entry struct {
 
 var (
 	_ storage.CookieStore = (*Store)(nil)
+	_ storage.Resetter    = (*Store)(nil)
 	_ http.CookieJar      = (*Store)(nil)
 )
 
@@ -69,6 +71,7 @@ type none struct{}
 
 func (none) CookieHeader(*storage.CookieQuery) string    { return "" }
 func (none) StoreCookies(*storage.CookieQuery, []string) {}
+func (none) RemoveAll(context.Context) error             { return nil }
 
 func (s *Store) clock() time.Time {
 	if s.now != nil {
@@ -201,10 +204,13 @@ func (s *Store) All() []*http.Cookie {
 	return list
 }
 
-// RemoveAll empties the store.
-func (s *Store) RemoveAll() {
+// RemoveAll empties the store. It implements storage.Resetter, and neither waits
+// nor fails.
+func (s *Store) RemoveAll(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.jars = nil
 	s.size.Store(0)
+
+	return nil
 }

@@ -170,7 +170,9 @@ func TestReplaceAndDelete(t *testing.T) {
 	if got := s.CookieHeader(q); got != "b=2; a=4" {
 		t.Errorf("got %q", got)
 	}
-	s.RemoveAll()
+	if err := s.RemoveAll(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if got := s.CookieHeader(q); got != "" || len(s.All()) != 0 {
 		t.Errorf("after RemoveAll: %q, %v", got, s.All())
 	}
@@ -284,7 +286,7 @@ func TestConcurrentUse(t *testing.T) {
 				s.Cookies(q.URL)
 				if i%50 == 0 {
 					s.All()
-					s.RemoveAll()
+					_ = s.RemoveAll(t.Context())
 				}
 			}
 		})

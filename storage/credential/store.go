@@ -40,7 +40,10 @@ type entry struct {
 	changed     uint64
 }
 
-var _ storage.CredentialStore = (*Store)(nil)
+var (
+	_ storage.CredentialStore = (*Store)(nil)
+	_ storage.Resetter        = (*Store)(nil)
+)
 
 // NewStore makes an empty store.
 func NewStore() *Store { return &Store{} }
@@ -161,11 +164,13 @@ func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protoco
 	return nil
 }
 
-// RemoveAll empties the store.
-func (s *Store) RemoveAll() {
+// RemoveAll empties the store. It implements storage.Resetter.
+func (s *Store) RemoveAll(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.spaces = nil
+
+	return nil
 }
 
 func (e *entry) copies() map[string]*protocols.Credential {
@@ -217,3 +222,5 @@ func (none) SetDefault(context.Context, *protocols.Credential, protocols.Protect
 func (none) Remove(context.Context, *protocols.Credential, protocols.ProtectionSpace) error {
 	return nil
 }
+
+func (none) RemoveAll(context.Context) error { return nil }

@@ -175,9 +175,8 @@ func TestSpaces(t *testing.T) {
 			t.Errorf("%+v gets the credential of another space", other)
 		}
 	}
-	s.RemoveAll()
-	if len(s.All()) != 0 {
-		t.Error("RemoveAll left something")
+	if err := s.RemoveAll(ctx); err != nil || len(s.All()) != 0 {
+		t.Errorf("RemoveAll left something: %v", err)
 	}
 }
 
@@ -218,6 +217,9 @@ func TestNoneAndShared(t *testing.T) {
 		if def, users := state(t, credential.None); def != "" || users != "" {
 			t.Errorf("None keeps %q, %q", def, users)
 		}
+	}
+	if r, ok := credential.None.(storage.Resetter); !ok || r.RemoveAll(ctx) != nil {
+		t.Error("None cannot be emptied")
 	}
 	if shared := credential.Shared(); shared != credential.Shared() || shared == credential.NewStore() {
 		t.Error("Shared is not one store")

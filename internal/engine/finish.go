@@ -1,0 +1,29 @@
+package engine
+
+// Cancel refuses new loads and cancels the running ones. It does not wait.
+func (e *Engine) Cancel() {
+	for _, l := range e.clock.close() {
+		l.abandon(ErrInvalidated)
+	}
+}
+
+// Finish refuses new loads, returns when the last of the running ones is done, and
+// closes the protocols.
+func (e *Engine) Finish() error {
+	e.clock.close()
+	e.clock.active.Wait()
+	e.clock.stopTimer()
+	if instances := e.instances.Swap(nil); instances != nil { // a flush that is under way finds none
+		return instances.Close()
+	}
+
+	return nil
+}
+
+// Close refuses new loads, cancels the running ones, returns when the last is
+// done, and closes the protocols.
+func (e *Engine) Close() error {
+	e.Cancel()
+
+	return e.Finish()
+}
