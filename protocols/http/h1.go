@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -180,6 +181,7 @@ func (c *codec1) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 		a.stop = context.AfterFunc(ctx, c.hangUp)
 	}
 	if err := a.send(r); err != nil {
+		err = c.alert(err)
 		a.refused()
 
 		return nil, err
@@ -194,6 +196,20 @@ func (c *codec1) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 	a.begin(r, resp)
 
 	return resp, nil
+}
+
+// alert adds to a failed write what the peer had said before it hung up: under TLS
+// 1.3 it refuses a client's certificate, or the lack of one, after the handshake.
+func (c *codec1) alert(err error) error {
+	var broken unwritten
+	if !c.socket.secure || !errors.As(err, &broken) || c.conn.SetReadDeadline(time.Now().Add(afterBreak)) != nil {
+		return err
+	}
+	if _, said := c.conn.Read(make([]byte, 1)); said != nil && strings.Contains(said.Error(), "remote error: tls: ") {
+		return fmt.Errorf("%w: %w", said, err)
+	}
+
+	return err
 }
 
 // sendable tells why a request cannot be sent.
