@@ -14,6 +14,8 @@ type ConnInfo struct {
 	TLS *tls.ConnectionState
 	// Proxied: the connection goes through a proxy.
 	Proxied bool
+	// Multipath: the connection uses Multipath TCP (RFC 8684).
+	Multipath bool
 }
 
 // InfoOf gives the facts of a connection that Client.Dial made, also through

@@ -32,11 +32,30 @@ const (
 	eventCount
 )
 
-// Trace collects the moments of one transaction. A nil *Trace is valid and
-// collects nothing; all methods are safe for concurrent use.
+// Count is a number of bytes of one transaction (the counts of Apple's
+// URLSessionTaskTransactionMetrics that a session cannot know by itself).
+type Count uint8
+
+const (
+	// RequestHeaderBytes are those of the request's head as sent, with the framing of
+	// its body.
+	RequestHeaderBytes Count = iota
+	// ResponseHeaderBytes are those of the response's head as received, interim
+	// responses included.
+	ResponseHeaderBytes
+	// RequestBodyBytes are those of the request's body that the protocol has read;
+	// the session tells them.
+	RequestBodyBytes
+
+	countCount
+)
+
+// Trace collects the moments and counts of one transaction. A nil *Trace is valid
+// and collects nothing; all methods are safe for concurrent use.
 type Trace struct {
 	mu       sync.Mutex
 	times    [eventCount]time.Time
+	counts   [countCount]int64 // plus one; 0: not told
 	complete bool
 }
 
@@ -63,6 +82,29 @@ func (t *Trace) Time(e Event) time.Time {
 	defer t.mu.Unlock()
 
 	return t.times[e]
+}
+
+// Tell records a count. After Complete nothing is recorded.
+func (t *Trace) Tell(c Count, bytes int64) {
+	if t == nil || c >= countCount {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.complete {
+		t.counts[c] = max(bytes, 0) + 1
+	}
+}
+
+// Bytes is what was told of a count; -1: nothing was.
+func (t *Trace) Bytes(c Count) int64 {
+	if t == nil || c >= countCount {
+		return -1
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return t.counts[c] - 1
 }
 
 // Complete makes the trace deaf: what a connection does after its task is done

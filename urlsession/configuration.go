@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -78,8 +79,64 @@ type Configuration struct {
 	// Resolver looks names up; nil: the system's.
 	Resolver proxy.Resolver
 
+	// WaitsForConnectivity makes a load wait where there is no way to its host, as
+	// long as the ResourceTimeout, rather than fail with NotConnectedToInternet
+	// (Apple's waitsForConnectivity). A connection that breaks later fails all the
+	// same.
+	WaitsForConnectivity bool
+	// NetworkServiceType is the kind of traffic where a request does not say
+	// (Apple's networkServiceType). It sets the packets' DSCP where the system can.
+	NetworkServiceType NetworkServiceType
+	// MultipathServiceType, but for MultipathNone, makes connections by multipath
+	// TCP where the system and the peer have it (Apple's multipathServiceType).
+	MultipathServiceType MultipathServiceType
+	// RequiresDNSSEC fails loads whose host's name was not looked up by a Resolver
+	// that validates (Apple's requiresDNSSECValidation).
+	RequiresDNSSEC bool
+	// OmitsHTTP2 keeps https to HTTP/1.1.
+	OmitsHTTP2 bool
+
+	// RefusesCellular, RefusesExpensiveNetwork, RefusesConstrainedNetwork and
+	// RefusesUltraConstrainedNetwork are kept without effect (the opposites of
+	// Apple's allows...Access): no system tells a Go program what a path costs.
+	RefusesCellular, RefusesExpensiveNetwork,
+	RefusesConstrainedNetwork, RefusesUltraConstrainedNetwork bool
+	// UsesClassicLoadingMode, UsesPipelining and UsesExtendedBackgroundIdleMode are
+	// kept without effect: there is one loader, pipelining is deprecated, and a
+	// program is not sent to the background.
+	UsesClassicLoadingMode, UsesPipelining, UsesExtendedBackgroundIdleMode bool
+
+	// Queue moves what delegates are told, and completion handlers, elsewhere: to
+	// the goroutine of a user interface, say. It is given a function that makes one
+	// or more calls, and must run it, once, now or later; the next is given when that
+	// has returned. Data is copied then. nil: calls are made on the goroutines of the
+	// tasks, one at a time. Questions are never moved. Close must not be called from
+	// where the Queue runs calls, which it would wait for.
+	Queue func(calls func())
+	// Logger gets the session's warnings; nil: slog.Default.
+	Logger *slog.Logger
+
 	ephemeral bool
 }
+
+// MultipathServiceType says how several paths are used at once (Apple's
+// URLSessionConfiguration.MultipathServiceType). The zero value uses one. The kinds
+// differ in nothing but their numbers: the system decides which paths it uses.
+type MultipathServiceType uint8
+
+const (
+	// MultipathNone uses one path.
+	MultipathNone MultipathServiceType = iota
+	// MultipathHandover moves to another path where one fails.
+	MultipathHandover
+	// MultipathInteractive uses the path with the least delay.
+	MultipathInteractive
+	// MultipathAggregate uses all paths together.
+	MultipathAggregate
+)
+
+// Raw is Apple's number for the type.
+func (t MultipathServiceType) Raw() int { return int(t) }
 
 // DefaultConfiguration keeps cookies and credentials in the process-wide stores
 // (Apple's URLSessionConfiguration.default).
@@ -98,6 +155,15 @@ func (c Configuration) Clone() Configuration {
 	c.Certificates = slices.Clone(c.Certificates)
 
 	return c
+}
+
+// connectionsPerHost is MaximumConnectionsPerHost with its default.
+func (c *Configuration) connectionsPerHost() int {
+	if c.MaximumConnectionsPerHost == 0 {
+		return 6
+	}
+
+	return c.MaximumConnectionsPerHost
 }
 
 // reserved are the fields that a session sets itself.

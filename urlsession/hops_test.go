@@ -85,7 +85,7 @@ func TestBasicAuthentication(t *testing.T) {
 		cfg := urlsession.EphemeralConfiguration()
 		cfg.RootCAs = roots()
 		s, err := urlsession.New(cfg, &urlsession.Delegate{
-			DidReceiveChallenge: func(_ context.Context, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+			DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
 				counts = append(counts, c.PreviousFailureCount)
 				if c.Space.Realm != "the realm" || c.FailureResponse.StatusCode != 401 {
 					t.Errorf("challenge %+v", c)

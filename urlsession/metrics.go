@@ -40,8 +40,14 @@ type TransactionMetrics struct {
 	Policy string
 	// Inner: made by a protocol for a request of another.
 	Inner bool
-	// ReusedConnection and ProxyConnection describe the connection.
-	ReusedConnection, ProxyConnection bool
+	// ReusedConnection, ProxyConnection and Multipath describe the connection.
+	ReusedConnection, ProxyConnection, Multipath bool
+	// ResourceFetchType is where the response came from.
+	ResourceFetchType ResourceFetchType
+	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
+	// heads; -1: the protocol does not tell (HTTP/2 compresses them in a codec that
+	// does not count). BodyBytesSent are those of the request's body.
+	RequestHeaderBytesSent, BodyBytesSent, ResponseHeaderBytesReceived int64
 	// BodyBytesReceived are the body's bytes on the wire,
 	// BodyBytesAfterDecoding those given to the app.
 	BodyBytesReceived, BodyBytesAfterDecoding int64
@@ -58,6 +64,20 @@ type TransactionMetrics struct {
 	SecureConnectionStart, SecureConnectionEnd, RequestStart, RequestEnd,
 	ResponseStart, ResponseEnd time.Time
 }
+
+// ResourceFetchType says where a response came from (Apple's
+// URLSessionTaskMetrics.ResourceFetchType).
+type ResourceFetchType uint8
+
+const (
+	// FetchUnknown: from a protocol that makes no connection.
+	FetchUnknown ResourceFetchType = iota
+	// FetchNetworkLoad: from the network.
+	FetchNetworkLoad
+)
+
+// Raw is Apple's number for the type.
+func (t ResourceFetchType) Raw() int { return int(t) }
 
 // TLS is the name of the negotiated version ("TLS 1.3"); "" without TLS.
 func (t *TransactionMetrics) TLS() string {
@@ -116,9 +136,14 @@ func (c *collector) collect(t *engine.Transaction) {
 func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m := TransactionMetrics{
 		Request: t.Request, URLProtocol: t.Protocol, Scheme: t.Scheme, Policy: t.Policy, Inner: t.Inner, Err: t.Err,
-		BodyBytesReceived: t.Received, BodyBytesAfterDecoding: t.Decoded,
+		BodyBytesSent: t.Sent, BodyBytesReceived: t.Received, BodyBytesAfterDecoding: t.Decoded,
+	}
+	if t.Network {
+		m.ResourceFetchType = FetchNetworkLoad
 	}
 	trace := t.Request.Trace
+	m.RequestHeaderBytesSent = trace.Bytes(protocols.RequestHeaderBytes)
+	m.ResponseHeaderBytesReceived = trace.Bytes(protocols.ResponseHeaderBytes)
 	for _, moment := range []struct {
 		event protocols.Event
 		into  *time.Time
@@ -145,7 +170,7 @@ func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m.NetworkProtocolName = r.Proto
 	m.ReusedConnection = r.Reused
 	if r.Conn != nil {
-		m.ProxyConnection = r.Conn.Proxied
+		m.ProxyConnection, m.Multipath = r.Conn.Proxied, r.Conn.Multipath
 		m.LocalAddr, m.RemoteAddr = r.Conn.Local, r.Conn.Remote
 		if r.Conn.TLS != nil {
 			m.TLSVersion, m.TLSCipherSuite = r.Conn.TLS.Version, r.Conn.TLS.CipherSuite

@@ -28,7 +28,12 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	task := *t.session.taskFor(ctx)
+	if err := t.session.refused(req); err != nil {
+		body.closeUnopened()
+
+		return nil, err
+	}
+	task := *t.session.plainTask(ctx)
 	task.OneHop = true
 	resp, err := t.session.engine.Load(ctx, req, &task)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/protocols"
@@ -33,9 +34,16 @@ type Session struct {
 
 	configuration Configuration
 	engine        *engine.Engine
-	task          engine.Task // of a load that nobody measures
+	plain         engine.Task // of a load that nobody asks, tells or measures
 	maximum       int64       // bytes that Data collects
 	shared        bool
+	lifetime      *lifetime
+
+	delegate atomic.Pointer[Delegate] // nil: none, or released
+	label    atomic.Pointer[string]
+	pump     pump
+	turns    turns
+	tasks    tasks
 }
 
 // noCopy makes go vet refuse a copy.
@@ -50,11 +58,16 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		return nil, fmt.Errorf("urlsession: %w", err)
 	}
 	s := &Session{configuration: c, maximum: c.MaximumDataLength}
+	s.turns.limit = c.connectionsPerHost()
+	s.pump.queue = c.Queue
+	s.pump.free.L = &s.pump.mu
+	s.tasks.done = make(chan struct{})
 	if s.maximum == 0 {
 		s.maximum = 1 << 30
 	}
 	var builtIn standard.Config
 	builtIn.HTTP.MaximumConnectionsPerHost = c.MaximumConnectionsPerHost
+	builtIn.HTTP.OmitsHTTP2 = c.OmitsHTTP2
 	builtIn.HTTP.Header = c.header()
 	config := engine.Config{
 		Registry:           registry.New(standard.Schemes(builtIn)...).With(c.Protocols...),
@@ -70,13 +83,24 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		ResourceTimeout:    c.ResourceTimeout,
 		RedirectLimit:      c.RedirectLimit,
 		Expansion:          c.MaximumExpansion,
+
+		WaitsForConnectivity: c.WaitsForConnectivity,
+		NetworkServiceType:   c.NetworkServiceType,
+		Multipath:            c.MultipathServiceType != MultipathNone,
+		RequiresDNSSEC:       c.RequiresDNSSEC,
 	}
 	s.stores(&config)
 	var err error
 	if s.engine, err = engine.New(config); err != nil {
 		return nil, fmt.Errorf("urlsession: %w", err)
 	}
-	s.task.Challenge = delegate.challenge()
+	s.delegate.Store(delegate)
+	if delegate != nil && delegate.DidReceiveChallenge != nil {
+		s.plain.Challenge = func(ctx context.Context, c *Challenge) (Disposition, *Credential) {
+			return delegate.DidReceiveChallenge(ctx, nil, c)
+		}
+	}
+	s.lifetime = watchLifetime(s)
 
 	return s, nil
 }
@@ -103,16 +127,35 @@ func (s *Session) stores(config *engine.Config) {
 // it uses.
 func (s *Session) Configuration() Configuration { return s.configuration.Clone() }
 
-// Close cancels what is running, returns when the last load is done, and closes
-// idle connections. Later loads fail with Cancelled and ErrSessionInvalidated.
-// On the shared session it does nothing. It must not be called by a function of
-// the delegate, which it would wait for.
-func (s *Session) Close() error {
-	if s.shared {
-		return nil
+// Delegate is the session's delegate; nil: it has none, or has become invalid.
+func (s *Session) Delegate() *Delegate { return s.delegated() }
+
+func (s *Session) delegated() *Delegate { return s.delegate.Load() }
+
+// Description is a label of the app's own (Apple's sessionDescription).
+func (s *Session) Description() string {
+	if label := s.label.Load(); label != nil {
+		return *label
 	}
 
-	return s.engine.Close()
+	return ""
+}
+
+// SetDescription sets the label, which names the session in what it logs.
+func (s *Session) SetDescription(description string) {
+	s.label.Store(&description)
+	s.lifetime.description.Store(&description)
+}
+
+// refused is the error of a load in a session that was invalidated.
+func (s *Session) refused(req *Request) error {
+	if !s.lifetime.invalidated.Load() {
+		return nil
+	}
+	drop(req.Body)
+	t := task{request: Request{Method: req.Method, URL: req.URL}}
+
+	return t.cancelled(ErrSessionInvalidated)
 }
 
 // Data loads a request and returns its whole body, decoded. The slice is the
@@ -120,11 +163,17 @@ func (s *Session) Close() error {
 // if its head had arrived. When ctx ends the load fails with Cancelled or
 // TimedOut.
 func (s *Session) Data(ctx context.Context, req *Request) ([]byte, *Response, error) {
+	if s.asks(ctx) {
+		return s.data(ctx, &DataTask{}, req)
+	}
+	if err := s.refused(req); err != nil {
+		return nil, nil, err
+	}
 	var l struct { // one allocation
 		room     engine.Room
 		response Response
 	}
-	r, err := s.engine.LoadIn(&l.room, ctx, req, s.taskFor(ctx))
+	r, err := s.engine.LoadIn(&l.room, ctx, req, s.plainTask(ctx))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +189,13 @@ func (s *Session) Data(ctx context.Context, req *Request) ([]byte, *Response, er
 // Bytes loads a request and returns at the response head; the body streams. The
 // caller closes the stream, which ends the load.
 func (s *Session) Bytes(ctx context.Context, req *Request) (*ByteStream, error) {
-	r, err := s.engine.Load(ctx, req, s.taskFor(ctx))
+	if s.asks(ctx) {
+		return s.bytes(ctx, req)
+	}
+	if err := s.refused(req); err != nil {
+		return nil, err
+	}
+	r, err := s.engine.Load(ctx, req, s.plainTask(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -170,22 +225,14 @@ func unexpected(r *protocols.Response) error {
 	}
 }
 
-func (s *Session) taskFor(ctx context.Context) *engine.Task {
-	c := collectorOf(ctx)
-	if c == nil || !c.begin() {
-		return &s.task
-	}
-	task := s.task
-	task.Collect = c.collect
-
-	return &task
-}
-
 // Explain says what loading the request would do, stage by stage, without
 // sending anything: which protocol takes it, what App Transport Security
 // decides, which way it goes, which cookies it carries, how redirects would be
 // followed. The error is the one that Data would give before sending.
 func (s *Session) Explain(ctx context.Context, req *Request) (*Explanation, error) {
+	if err := s.refused(&Request{Method: req.Method, URL: req.URL}); err != nil { // without the body, which is the app's
+		return nil, err
+	}
 	steps, err := s.engine.Explain(ctx, req)
 
 	return &Explanation{Request: req.String(), Steps: steps}, err

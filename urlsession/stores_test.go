@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,21 +91,18 @@ func TestCloseAfterADelegatePanicked(t *testing.T) {
 	}))
 	cfg := urlsession.EphemeralConfiguration()
 	s, err := urlsession.New(cfg, &urlsession.Delegate{
-		DidReceiveChallenge: func(context.Context, *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+		DidReceiveChallenge: func(context.Context, urlsession.Task, *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
 			panic("the app's mistake")
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	func() {
-		defer func() {
-			if v := recover(); v != "the app's mistake" {
-				t.Errorf("recovered %v", v)
-			}
-		}()
-		_, _, _ = s.Data(t.Context(), get(t, base))
-	}()
+	_, _, err = s.Data(t.Context(), get(t, base))
+	wantCode(t, err, urlsession.Unknown)
+	if !strings.Contains(err.Error(), "the app's mistake") {
+		t.Error(err)
+	}
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	select {

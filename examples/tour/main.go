@@ -1,5 +1,6 @@
 // Tour loads URLs of every kind through one session, from an origin that it
-// starts on loopback, and prints what happened to each.
+// starts on loopback, and prints what happened to each; then it downloads a large
+// file, with a bar.
 //
 //	go run ./examples/tour
 package main
@@ -89,7 +90,7 @@ func run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "\nRefused: %v\n", refusal)
 	}
 
-	return nil
+	return download(ctx, out, origin, filepath.Dir(file))
 }
 
 func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {

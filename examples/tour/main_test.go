@@ -17,6 +17,12 @@ func TestTour(t *testing.T) {
 	if !strings.Contains(refusals, "ExceptionDomains") {
 		t.Errorf("the refusal does not say what would allow it: %q", refusals)
 	}
+	if !strings.Contains(refusals, "100 %") || !strings.Contains(refusals, "134217728 bytes over h2, TLS 1.3") {
+		t.Errorf("no whole download: %q", refusals)
+	}
+	if strings.ContainsAny(out.String(), "\r\x1b") {
+		t.Error("the bar moves where there is no terminal")
+	}
 	want := []struct{ url, protocol, negotiated, bytes, policy string }{
 		{"data:text/plain,...", "data.", "-", "11", "no network"},
 		{"file:///", "file.", "-", "18", "no network"},

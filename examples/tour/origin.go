@@ -31,6 +31,11 @@ type origin struct {
 func startOrigin() (*origin, error) {
 	o := &origin{roots: x509.NewCertPool()}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			serveLarge(w)
+
+			return
+		}
 		_, _ = io.WriteString(w, "Hello over "+r.Proto+"\n")
 	})
 	certificate, err := newCertificate()

@@ -20,6 +20,8 @@ type Transaction struct {
 	Scheme    string              // the name under which it is registered
 	Policy    string              // what App Transport Security decided
 	Inner     bool                // made by a protocol for another request
+	Network   bool                // the protocol may connect
+	Sent      int64               // bytes of the request's body
 	Received  int64               // bytes of the body on the wire
 	Decoded   int64               // bytes of the body given to the app
 	Redirects int                 // followed so far
@@ -40,9 +42,10 @@ func (h *hop) collect(resp *protocols.Response, received int64, err error) {
 	h.request.Trace.Mark(protocols.ResponseEnd)
 	h.request.Trace.Complete()
 	t := &Transaction{
-		Request: &h.request, Response: resp, Received: received, Ended: time.Now(), Err: err, Inner: h.outer != nil,
+		Request: &h.request, Response: resp, Sent: max(h.request.Trace.Bytes(protocols.RequestBodyBytes), 0),
+		Received: received, Ended: time.Now(), Err: err, Inner: h.outer != nil,
 		Decoded: received, Redirects: int(h.redirects),
-		Policy: h.verdict(),
+		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
 	if i := h.match.Instance; i != nil {
 		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name

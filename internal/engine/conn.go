@@ -40,6 +40,9 @@ func watch(ctx context.Context, h *hop, conn net.Conn) net.Conn {
 	c := &connection{Conn: conn, info: &protocols.ConnInfo{
 		Local: conn.LocalAddr(), Remote: conn.RemoteAddr(), Proxied: h.request.Route.Proxied,
 	}}
+	if m, ok := conn.(interface{ MultipathTCP() (bool, error) }); ok && h.of.engine.config.Multipath {
+		c.info.Multipath, _ = m.MultipathTCP() // an error: nothing is known
+	}
 	c.stop = context.AfterFunc(ctx, func() { _ = c.close() })
 	if h.match.Security == protocols.Encrypted || h.match.Security == protocols.Upgrades {
 		h.checks.clear.Add(1)

@@ -55,13 +55,13 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	h.given, h.redirects, h.inner = req, l.redirects, l.inner.Load()
 	h.request = *req
 	canonical(&h.request)
-	h.request.Body = l.watchUpload(req.Body)
 	if l.task.Collect != nil || l.task.Inform != nil {
 		h.request.Trace = &protocols.Trace{}
 		h.request.Trace.Mark(protocols.FetchStart)
 	} else {
 		h.request.Trace = nil
 	}
+	h.request.Body = h.watchUpload(req.Body)
 	if outer == nil {
 		l.failing, l.op = req.URL, h.request.Method
 	}

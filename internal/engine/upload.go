@@ -11,9 +11,10 @@ import (
 const unwatched = 64 << 10
 
 // watchUpload makes the reading of a request body count as movement of bytes. A
-// body that is short and in memory needs no watching.
-func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
-	if b == nil || b.Open == nil && b.File == "" && len(b.Bytes) <= unwatched {
+// body that is short and in memory needs no watching, unless it is measured.
+func (h *hop) watchUpload(b *protocols.Body) *protocols.Body {
+	l := h.of
+	if b == nil || b.Open == nil && b.File == "" && len(b.Bytes) <= unwatched && h.request.Trace == nil {
 		return b
 	}
 	watched := *b
@@ -27,7 +28,7 @@ func (l *load) watchUpload(b *protocols.Body) *protocols.Body {
 			return nil, err
 		}
 
-		return &upload{rc, l}, nil
+		return &upload{ReadCloser: rc, of: h, sent: offset}, nil
 	}
 
 	return &watched
@@ -47,13 +48,16 @@ func (l *load) dropBody() {
 type upload struct {
 	io.ReadCloser
 
-	of *load
+	of   *hop
+	sent int64
 }
 
 func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
 	if n > 0 {
-		u.of.touch()
+		u.sent += int64(n)
+		u.of.request.Trace.Tell(protocols.RequestBodyBytes, u.sent)
+		u.of.of.touch()
 	}
 
 	return n, err

@@ -40,8 +40,8 @@ var importRows = []row{
 	{
 		"protocols-file",
 		[]string{"protocols/file"},
-		[]string{"protocols", "github.com/gabriel-vasile/mimetype"},
-		"a built-in knows the contract and its own library (here the one that sniffs types), never another part of the session",
+		[]string{"protocols", "internal/publish", "github.com/gabriel-vasile/mimetype"},
+		"a built-in knows the contract and its own libraries (here those that sniff types and replace files), never another part of the session",
 	},
 	{
 		"protocols-http",
@@ -146,6 +146,18 @@ var importRows = []row{
 		"answers to challenges are computed for the engine and for proxies alike, and depend on neither",
 	},
 	{
+		"publish",
+		[]string{"internal/publish"},
+		[]string{"protocols"},
+		"files are put in their places in one way, for a built-in that writes them and for downloads alike; it depends on neither",
+	},
+	{
+		"goroutine",
+		[]string{"internal/goroutine"},
+		nil,
+		"which goroutine runs is asked of the runtime, and of nothing else",
+	},
+	{
 		"test-tools",
 		[]string{"internal/fault", "internal/leak", "internal/peer", "internal/rules"},
 		nil,
@@ -155,8 +167,8 @@ var importRows = []row{
 		"urlsession",
 		[]string{"urlsession"},
 		[]string{
-			"internal/engine", "registry", "ats/...", "proxy/...", "storage/...", "protocols", "protocols/standard", "golang.org/x",
-			"github.com/andybalholm/brotli", "github.com/klauspost/compress",
+			"internal/engine", "internal/goroutine", "internal/publish", "registry", "ats/...", "proxy/...", "storage/...", "protocols", "protocols/standard",
+			"golang.org/x", "github.com/andybalholm/brotli", "github.com/klauspost/compress",
 		},
 		"the one place where all is wired together; it sees the built-ins through their list",
 	},
@@ -189,6 +201,16 @@ var importRows = []row{
 		[]string{"urlsessiontest"},
 		[]string{"protocols", "urlsessiontest/har"},
 		"stubs and recordings are protocols like any other",
+	},
+	{
+		"command",
+		[]string{"cmd/urlkit"},
+		[]string{
+			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "background", "conformance/...",
+			"urlsessiontest/...", "cmd/...", "golang.org/x",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster",
+		},
+		"a program here can do no more than one elsewhere: it uses what is public, and libraries for its flags and bars",
 	},
 	{
 		"programs",

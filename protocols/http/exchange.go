@@ -79,7 +79,25 @@ func (x *exchange) end(keep bool) {
 		return
 	}
 	x.finishUpload()
+	x.count()
 	x.pool.release(x.conn, keep)
+}
+
+// count tells how long the heads were, where somebody asks and the request is sent.
+// HTTP/2's codec keeps that to itself.
+func (x *exchange) count() {
+	codec, ok := x.conn.wire.(*codec1)
+	if !ok || x.trace == nil {
+		return
+	}
+	x.trace.Tell(protocols.ResponseHeaderBytes, codec.heads)
+	body := int64(0)
+	if x.upload != nil {
+		if body, ok = x.upload.whole(); !ok {
+			return
+		}
+	}
+	x.trace.Tell(protocols.RequestHeaderBytes, codec.out.total.Load()-body)
 }
 
 // setContentType is Response.SetContentType, without its allocations for a plain

@@ -29,6 +29,7 @@ type codec1 struct {
 	head   head
 	r      *bufio.Reader
 	w      *bufio.Writer
+	heads  int64  // bytes of the last answer's head
 	hangUp func() // closes the socket
 	wake   func() // ends a read that waits
 	config *Config
@@ -235,6 +236,7 @@ func sendable(r *nethttp.Request) error {
 func (c *codec1) readHead(r *nethttp.Request, s *sender) (*nethttp.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
 	c.in.left = c.config.MaximumHeaderBytes
+	before := c.in.total
 	if _, err := c.r.Peek(1); err != nil {
 		return nil, err
 	}
@@ -249,6 +251,7 @@ func (c *codec1) readHead(r *nethttp.Request, s *sender) (*nethttp.Response, err
 		code := resp.StatusCode
 		if code < 100 || code > 199 || code == nethttp.StatusSwitchingProtocols {
 			c.in.left = unlimited
+			c.heads = c.in.total - before - int64(c.r.Buffered())
 			s.answered()
 
 			return resp, nil
@@ -270,8 +273,9 @@ const unlimited = 1<<63 - 1
 
 // headReader reads no more from the connection than a head may have.
 type headReader struct {
-	conn io.Reader
-	left int64
+	conn  io.Reader
+	left  int64
+	total int64 // read so far
 }
 
 func (h *headReader) Read(p []byte) (int, error) {
@@ -283,6 +287,7 @@ func (h *headReader) Read(p []byte) (int, error) {
 	}
 	n, err := h.conn.Read(p)
 	h.left -= int64(n)
+	h.total += int64(n)
 
 	return n, err
 }

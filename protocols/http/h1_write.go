@@ -35,6 +35,7 @@ type whole struct{ *bufio.Writer }
 func (a *reply) send(r *nethttp.Request) error {
 	c := a.codec
 	c.out.begun = false
+	c.out.total.Store(0)
 	expects := httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 	if u, ok := r.Body.(*upload); r.Body == nil || ok && !expects && u.short() {
 		plain, err := c.head.write(c.w, r)
@@ -76,10 +77,12 @@ type out struct {
 	conn   io.Writer
 	begun  bool // bytes of the request were written
 	failed bool
+	total  atomic.Int64 // bytes of the request
 }
 
 func (o *out) Write(p []byte) (int, error) {
 	n, err := o.conn.Write(p)
+	o.total.Add(int64(n))
 	o.begun, o.failed = o.begun || n > 0, o.failed || err != nil
 
 	return n, err

@@ -25,6 +25,7 @@ type upload struct {
 	opened bool
 	closed bool  // nothing is read any more
 	end    error // what ended the reading by itself: io.EOF or a failure
+	taken  int64 // bytes that were read
 	busy   int   // calls into the app's body that are running
 	quiet  chan struct{}
 }
@@ -51,6 +52,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	}
 
 	u.mu.Lock()
+	u.taken += int64(n)
 	if err != nil && !u.closed { // what a reader says once it is closed is no failure
 		u.end = err
 	}
@@ -157,4 +159,12 @@ func (u *upload) failure() (err error, opened bool) {
 	}
 
 	return u.end, u.opened
+}
+
+// whole is the body's length, where all of it was read.
+func (u *upload) whole() (int64, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+
+	return u.taken, u.end == io.EOF || u.taken > 0 && u.taken == u.source.KnownLength() //nolint:errorlint // a Reader returns io.EOF bare
 }
