@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+const getLong = `Get loads URLs. The body goes to standard output, with -o or -O to a file that is
+whole or not there: it is written under another name beside its place, and renamed.
+
+Several URLs that go to files are loaded up to 6 at a time; those that go to
+standard output come one after another. The n-th -o or -O is for the n-th URL, and
+an -O serves all URLs for which none is left. On a terminal files get progress
+bars, elsewhere lines without escape codes.
+
+http: to public hosts is refused by App Transport Security unless
+--allow-insecure-http names the host. Without -L a redirect is not followed. A
+status of 400 or more is not an error without -f. A transfer on which no byte
+moves for 60 seconds is given up.
+
+What -v and --json tell comes without secrets: user info in URLs and the values of
+Authorization, Proxy-Authorization, Cookie, Set-Cookie and of fields whose name
+says token, secret, password or API key read [redacted]. They do show the query of a
+URL, which lines and error messages do not.
+
+SIGINT or SIGTERM cancels everything; files that are not whole are removed. A second
+one kills at once. If several URLs fail, the exit status is that of the first of
+them on the command line.
+
+`
+
+const getExample = `  urlkit get https://example.com/
+  urlkit get -L -O https://example.com/a.iso https://example.com/b.iso
+  urlkit get -o a.json -o b.json https://example.com/a https://example.com/b
+  urlkit get -r 0-99 https://example.com/big.iso | xxd
+  urlkit get -d name=value -d @more.txt https://example.com/form
+  urlkit get -T big.iso https://example.com/up/      PUT; the name is added
+  tar c . | urlkit get -T - https://example.com/up/all.tar
+  urlkit get -f -s -S -o out https://example.com/ || echo failed
+  urlkit get --json https://example.com/ | jq .timing.total
+  urlkit get -v data:,Hello`
+
+func newGet(std streams) *cobra.Command {
+	var o options
+	command := &cobra.Command{
+		Use:     "get [flags] URL...",
+		Short:   "Load URLs",
+		Long:    getLong + exitHelp(),
+		Example: getExample,
+		Args: func(_ *cobra.Command, urls []string) error {
+			if len(urls) == 0 {
+				return errors.New("no URL is given")
+			}
+
+			return nil
+		},
+		RunE: func(command *cobra.Command, urls []string) error {
+			return get(command.Context(), std, &o, urls)
+		},
+
+		DisableFlagsInUseLine: true,
+	}
+	o.register(command.Flags())
+
+	return command
+}

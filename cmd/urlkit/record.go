@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/urlkit/urlkit/urlsession"
+)
+
+// record is what --json prints of one URL. Times are milliseconds. Header fields
+// and URLs come without secrets.
+type record struct {
+	URL          string              `json:"url"`
+	FinalURL     string              `json:"final_url,omitempty"` // that answered, where it is another
+	Status       int                 `json:"status,omitempty"`    // none: the scheme has no such thing, or no head came
+	Header       map[string][]string `json:"header,omitempty"`
+	Type         string              `json:"type,omitempty"`
+	Protocol     string              `json:"protocol,omitempty"` // "http/1.1", "h2"
+	Bytes        int64               `json:"bytes"`              // of the body, decoded
+	File         string              `json:"file,omitempty"`
+	Redirects    int                 `json:"redirects"`
+	Timing       *timing             `json:"timing,omitempty"`
+	Transactions []transaction       `json:"transactions"`
+	Error        *problem            `json:"error,omitempty"`
+}
+
+type timing struct {
+	Start string       `json:"start"` // RFC 3339
+	Total milliseconds `json:"total"`
+}
+
+// transaction is one request and its response.
+type transaction struct {
+	Method        string              `json:"method"`
+	URL           string              `json:"url"`
+	RequestHeader map[string][]string `json:"request_header,omitempty"`
+	Status        int                 `json:"status,omitempty"`
+	Header        map[string][]string `json:"header,omitempty"`
+	URLProtocol   string              `json:"url_protocol"`
+	Scheme        string              `json:"scheme"`
+	Policy        string              `json:"policy,omitempty"`
+	Protocol      string              `json:"protocol,omitempty"`
+	TLS           string              `json:"tls,omitempty"`
+	Remote        string              `json:"remote,omitempty"`
+	Reused        bool                `json:"reused"`
+	Proxied       bool                `json:"proxied"`
+	Inner         bool                `json:"inner"`
+	Received      int64               `json:"bytes_received"`
+	Decoded       int64               `json:"bytes_decoded"`
+	Timing        times               `json:"timing"`
+	Error         *problem            `json:"error,omitempty"`
+}
+
+// problem is an error. One of this command's own has no code.
+type problem struct {
+	Code    int    `json:"code,omitempty"` // of NSURLErrorDomain
+	Name    string `json:"name,omitempty"` // Apple's
+	Message string `json:"message"`
+	Exit    int    `json:"exit"` // the exit status that it makes
+}
+
+func newProblem(err error) *problem {
+	if err == nil {
+		return nil
+	}
+	p := &problem{Message: err.Error(), Exit: exitOf(err)}
+	var e *urlsession.Error
+	if errors.As(err, &e) {
+		p.Code, p.Name = e.Code.Raw(), e.Code.String()
+	}
+
+	return p
+}
+
+func newRecord(o *outcome) *record {
+	r := &record{
+		URL: o.url, Bytes: o.bytes, File: o.file, Redirects: o.metrics.RedirectCount,
+		Transactions: []transaction{}, Error: newProblem(o.err),
+	}
+	if !o.metrics.Start.IsZero() {
+		r.Timing = &timing{
+			Start: o.metrics.Start.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+			Total: between(o.metrics.Start, o.metrics.End),
+		}
+	}
+	for i := range o.metrics.Transactions {
+		r.Transactions = append(r.Transactions, newTransaction(&o.metrics.Transactions[i]))
+	}
+	if resp := o.response; resp != nil {
+		r.Status, r.Header, r.Type, r.Protocol = resp.StatusCode, showFields(resp.Header), resp.MIMEType, resp.Proto
+		if final := showURL(resp.URL); final != r.URL {
+			r.FinalURL = final
+		}
+	}
+
+	return r
+}
+
+func newTransaction(m *urlsession.TransactionMetrics) transaction {
+	t := transaction{
+		Method: m.Request.Method, URL: showURL(m.Request.URL), RequestHeader: showFields(m.Request.Header),
+		URLProtocol: m.URLProtocol, Scheme: m.Scheme, Policy: m.Policy, Protocol: m.NetworkProtocolName, TLS: m.TLS(),
+		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
+		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,
+		Timing: timesOf(m), Error: newProblem(m.Err),
+	}
+	if m.RemoteAddr != nil {
+		t.Remote = m.RemoteAddr.String()
+	}
+	if m.Response != nil {
+		t.Status, t.Header = m.Response.StatusCode, showFields(m.Response.Header)
+	}
+
+	return t
+}
+
+func showFields(h http.Header) map[string][]string {
+	if len(h) == 0 {
+		return nil
+	}
+	shown := make(map[string][]string, len(h))
+	for name, values := range h {
+		for _, value := range values {
+			shown[name] = append(shown[name], showField(name, value))
+		}
+	}
+
+	return shown
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// No secret is in what is reported, whichever way it came.
+func TestSecrets(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=SECRET-cookie; Path=/")
+		w.Header().Set("X-Auth-Token", "SECRET-token")
+		w.Header().Set("X-Harmless", "shown\u009b31m")
+		if r.URL.Path == "/from" {
+			w.Header().Set("Location", "http://me:SECRET-location@"+r.Host+"/to")
+			w.WriteHeader(http.StatusFound)
+
+			return
+		}
+		if _, _, ok := r.BasicAuth(); !ok {
+			w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+
+			return
+		}
+		_, _ = w.Write([]byte("body"))
+	})
+	userInfo := strings.Replace(s.URL, "http://", "http://you:SECRET-user@", 1)
+	tests := [][]string{
+		{"-L", "-u", "me:SECRET-u", s.URL + "/from?q=1"},
+		{"-L", userInfo + "/from?q=1"},
+		{"-L", "-H", "Authorization: Basic SECRET-h", "-H", "Cookie: a=SECRET-c", "-H", "Proxy-Authorization: SECRET-p", "-H", "X-Api-Key: SECRET-k", s.URL + "/from?q=1"},
+	}
+	for _, args := range tests {
+		for _, extra := range [][]string{{"-v"}, {"--json"}, {"-v", "--json"}, {"-v", "-o", t.TempDir() + "/f"}} {
+			r := try(t, append(append([]string{"get"}, extra...), args...)...).want(t, 0)
+			text := r.out + r.err
+			lacks(t, "the report", text, "SECRET", "U0VDUkVU", "\u009b") // base64 of it, and a terminal's control
+			contains(t, "the report", text, hidden, "shown", "/from?q=1")
+		}
+	}
+	r := try(t, "get", "-v", strings.Replace(userInfo, "127.0.0.1", "127.0.0.1.1:x", 1), "http://me:SECRET@[").want(t, exitURL)
+	lacks(t, "the errors", r.err, "SECRET")
+	r = try(t, "explain", "-H", "Cookie: a=SECRET", userInfo).want(t, 0)
+	lacks(t, "the explanation", r.out+r.err, "SECRET")
+	r = try(t, "explain", "--json", userInfo).want(t, 0)
+	lacks(t, "the explanation", r.out+r.err, "SECRET")
+}
+
+func TestShowURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://host/p?q=1":            "https://host/p?q=1",
+		"https://u:p@host/p?q=1":        "https://[redacted]@host/p?q=1",
+		"https://u@host":                "https://[redacted]@host",
+		"mailto:someone:secret@host?x":  "mailto:...@host?...",
+		"data:text/plain,secret":        "data:text/plain,...",
+		"//u:p@host/relative":           "//[redacted]@host/relative",
+		"/path":                         "/path",
+		"file:///etc/passwd":            "file:///etc/passwd",
+		"https://u:p@host/a//b?c=//u@d": "https://[redacted]@host/a//b?c=//u@d",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := showURL(u); got != want {
+			t.Errorf("%s is shown as %s, want %s", raw, got, want)
+		}
+	}
+	if got := showURL(nil); got != "" {
+		t.Errorf("no URL is shown as %s", got)
+	}
+	if got := showRaw("http://u:p@["); got != "[redacted]@[" {
+		t.Errorf("shown as %s", got)
+	}
+}
