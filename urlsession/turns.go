@@ -130,7 +130,8 @@ func (q *turns) leave(t *task) bool {
 	return true
 }
 
-// moved puts a task whose priority has changed in its new place.
+// moved puts a task whose priority has changed in its new place. The task's lock is
+// held.
 func (q *turns) moved(t *task, priority float64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
