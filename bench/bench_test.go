@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/urlkit/urlkit/bench/internal/child"
+	"github.com/urlkit/urlkit/bench/internal/spread"
 )
 
 func TestMain(m *testing.M) {
@@ -49,23 +50,8 @@ func TestRunJSON(t *testing.T) {
 		if r.Rate.Min <= 0 || r.Allocs.Min <= 0 || r.CPU.Max <= 0 {
 			t.Errorf("%s, %s: nothing was measured: %+v", r.Setting, r.Contender, r)
 		}
-		if r.Contender == baseline && (r.Ratio != spread{1, 1, 1} || r.More != 0) {
+		if r.Contender == baseline && (r.Ratio != spread.Spread{Median: 1, Min: 1, Max: 1} || r.More != 0) {
 			t.Errorf("the baseline differs from itself: %+v", r)
-		}
-	}
-}
-
-func TestSpread(t *testing.T) {
-	for _, test := range []struct {
-		values []float64
-		want   spread
-	}{
-		{[]float64{7}, spread{7, 7, 7}},
-		{[]float64{9, 1, 2}, spread{2, 1, 9}},
-		{[]float64{4, 1, 2, 9}, spread{3, 1, 9}},
-	} {
-		if got := spreadOf(test.values); got != test.want {
-			t.Errorf("spreadOf(%v) = %v, want %v", test.values, got, test.want)
 		}
 	}
 }

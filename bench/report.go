@@ -4,51 +4,34 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"text/tabwriter"
+
+	"github.com/urlkit/urlkit/bench/internal/spread"
 )
 
 // result is what one contender needs for a request under one setting.
 type result struct {
-	Setting   string `json:"setting"`
-	Contender string `json:"contender"`
-	CPU       spread `json:"cpu_microseconds"` // user and system time of the client's process
-	Ratio     spread `json:"cpu_ratio"`        // to the baseline in the same round
-	Rate      spread `json:"requests_per_second"`
-	Allocs    spread `json:"allocations"`
-	Bytes     spread `json:"allocated_bytes"`
+	Setting   string        `json:"setting"`
+	Contender string        `json:"contender"`
+	CPU       spread.Spread `json:"cpu_microseconds"` // user and system time of the client's process
+	Ratio     spread.Spread `json:"cpu_ratio"`        // to the baseline in the same round
+	Rate      spread.Spread `json:"requests_per_second"`
+	Allocs    spread.Spread `json:"allocations"`
+	Bytes     spread.Spread `json:"allocated_bytes"`
 	// More is how many allocations the median has above the baseline's.
 	More float64 `json:"allocations_above_baseline"`
-}
-
-// spread is the median of the rounds between the least and the greatest.
-type spread struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
-}
-
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	s := spread{sorted[middle], sorted[0], sorted[len(sorted)-1]}
-	if len(sorted)%2 == 0 {
-		s.Median = (sorted[middle-1] + sorted[middle]) / 2
-	}
-
-	return s
 }
 
 // summarize makes a result of the rounds of a contender and those of the
 // baseline.
 func summarize(s setting, contender string, rounds, base []sample) result {
-	over := func(value func(i int) float64) spread {
+	over := func(value func(i int) float64) spread.Spread {
 		values := make([]float64, len(rounds))
 		for i := range rounds {
 			values[i] = value(i)
 		}
 
-		return spreadOf(values)
+		return spread.Of(values)
 	}
 
 	return result{

@@ -35,11 +35,12 @@ type File struct {
 	name     string   // in folder, or a path where that is nil; "" once there is no such file any more
 	target   string   // the name in folder that Publish gives
 	replaces bool
-	written  int64
+	written  int64 // through the cache
 	begun    int64 // how much of it is on its way to the disk
 	closed   bool
 	failed   error       // of Close
 	info     fs.FileInfo // of the file when it was closed
+	gathered gathered    // by Append
 }
 
 // Beside makes a file that Publish will put in the place of name, in the same
@@ -150,6 +151,11 @@ func (f *File) Close() error {
 }
 
 func (f *File) finish() error {
+	if err := f.settle(); err != nil {
+		_ = f.file.Close()
+
+		return err
+	}
 	err := f.file.Sync()
 	if err == nil {
 		f.info, err = f.file.Stat()
@@ -227,6 +233,7 @@ func replace(folder *os.Root, name, target string) error {
 // more than once. Nothing more can be done about what cannot be removed, and the
 // error that led here is the one to report.
 func (f *File) Discard() {
+	f.forget()
 	_ = f.file.Close()
 	switch {
 	case f.name == "":

@@ -112,3 +112,11 @@ func (p *Process) Stop() error {
 
 	return p.command.Wait()
 }
+
+// ProcessorTime is the user and system time that the child took, once Stop has
+// returned.
+func (p *Process) ProcessorTime() time.Duration {
+	state := p.command.ProcessState
+
+	return state.UserTime() + state.SystemTime()
+}
