@@ -2,6 +2,7 @@ package urlsession
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -34,7 +35,7 @@ func merge(own, session *Delegate) *Delegate {
 
 // hook gives the engine what the delegate wants to be asked and told.
 func (r *run) hook(ctx context.Context) {
-	t, told := r.task, r.told
+	t, told := r.task, r.told()
 	r.hooks.Redirect = r.redirect
 	if told.DidReceiveChallenge != nil {
 		r.hooks.Challenge = r.challenge
@@ -44,7 +45,7 @@ func (r *run) hook(ctx context.Context) {
 	}
 	if told.TaskIsWaitingForConnectivity != nil {
 		r.hooks.Waiting = func() {
-			r.tell(func() { told.TaskIsWaitingForConnectivity(t.self) })
+			r.tell(func() { r.told().TaskIsWaitingForConnectivity(t.self) })
 		}
 	}
 	if c := collectorOf(ctx); c != nil && c.begin() {
@@ -58,22 +59,15 @@ func (r *run) hook(ctx context.Context) {
 	}
 }
 
-// maxInformed is how many interim responses wait to be told.
-const maxInformed = 64
-
 // inform tells of an interim response. It does not wait for that: it is called where
 // a connection is read that serves other tasks too, and whoever tells something now
-// may wait for one of them.
+// may wait for one of them. A protocol bounds how many there are.
 func (r *run) inform(_ context.Context, resp *protocols.Response) {
 	t, interim := r.task, newResponse(resp)
-	call := func() { r.told.DidReceiveInformationalResponse(t.self, interim) }
-	if r.informed.Add(1) > maxInformed { // a peer that floods is held up, though
-		r.informed.Store(0)
-		r.tell(call)
-
-		return
-	}
-	r.pump.post(func() { r.unlessOver(call) })
+	r.untold.Store(true)
+	r.pump.post(func() {
+		r.unlessOver(func() { r.told().DidReceiveInformationalResponse(t.self, interim) })
+	})
 }
 
 // ask puts a question to the app and waits for the answer, until the task is
@@ -81,8 +75,8 @@ func (r *run) inform(_ context.Context, resp *protocols.Response) {
 // blocking call asks on the goroutine of its caller. A task that is suspended
 // meanwhile goes on when it is resumed.
 func ask[T any](r *run, question func(ctx context.Context) T) (answer T, err error) {
-	if r.informed.Swap(0) > 0 {
-		r.tell(func() {}) // after what was left to others to tell
+	if r.untold.Swap(false) {
+		r.tell(func() {}) // a question comes after what was left to others to tell
 	}
 	if err := r.ctx.Err(); err != nil { // nobody waits for the answer
 		return answer, context.Cause(r.ctx)
@@ -122,6 +116,9 @@ func (r *run) held() error {
 
 // answered asks.
 func answered[T any](r *run, question func(ctx context.Context) T) (answer T) {
+	if r.ctx.Err() != nil {
+		return answer
+	}
 	p := &r.session.pump
 	p.enter(r.task)
 	defer p.exit()
@@ -143,10 +140,15 @@ func (r *run) guard(call func()) {
 	returned = true
 }
 
+// errEnded is what a task ends with where a function of the app's has ended its
+// goroutine.
+var errEnded = &Error{Code: Unknown, Err: errors.New("a function of the delegate ended its goroutine")}
+
 // panicError is what a task ends with whose delegate panicked: the program goes on.
+// A nil value is that of runtime.Goexit.
 func panicError(value any) *Error {
 	if value == nil {
-		value = "runtime.Goexit"
+		return errEnded
 	}
 
 	return &Error{Code: Unknown, Err: fmt.Errorf("a function of the delegate panicked: %v", value)}
@@ -154,13 +156,13 @@ func panicError(value any) *Error {
 
 func (r *run) redirect(_ context.Context, resp *protocols.Response, next *protocols.Request) (*protocols.Request, error) {
 	t := r.task
-	if r.told.WillPerformHTTPRedirection == nil {
+	if r.told().WillPerformHTTPRedirection == nil {
 		if err := r.held(); err != nil {
 			return nil, err
 		}
 	} else {
 		answer, err := ask(r, func(ctx context.Context) *Request {
-			return r.told.WillPerformHTTPRedirection(ctx, t.self, newResponse(resp), next)
+			return r.told().WillPerformHTTPRedirection(ctx, t.self, newResponse(resp), next)
 		})
 		if answer == nil || err != nil {
 			return nil, err
@@ -177,7 +179,7 @@ func (r *run) redirect(_ context.Context, resp *protocols.Response, next *protoc
 // challenge asks the task's own delegate first, but for what concerns a connection
 // that other tasks will use: there the session's is.
 func (r *run) challenge(_ context.Context, c *protocols.Challenge) (protocols.Disposition, *protocols.Credential) {
-	function := r.told.DidReceiveChallenge
+	function := r.told().DidReceiveChallenge
 	if d := r.task.session.delegated(); d != nil && d.DidReceiveChallenge != nil && ofConnection(c.Space.Method) {
 		function = d.DidReceiveChallenge
 	}

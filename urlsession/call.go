@@ -10,11 +10,13 @@ import (
 )
 
 // WithTaskDelegate returns a context whose blocking call (Data, Upload, Download or
-// Bytes) has a delegate of its own, asked before the session's. All of it happens on
-// the goroutine of the caller, in order, and beside what the session's other tasks
-// tell. Such a call delivers what it returns: DidReceiveResponse,
-// DidFinishDownloading and DidBecomeDownloadTask are not called. The delegate is for
-// one call at a time.
+// Bytes) has a delegate of its own, asked before the session's. Its functions are
+// called one at a time and in order, beside what the session's other tasks tell, and
+// on the goroutine of the caller, but for what is told of the request's body and of
+// interim responses. Such a call delivers what it returns: DidReceiveResponse,
+// DidFinishDownloading and DidBecomeDownloadTask are not called, nor is
+// DidReceiveData by Bytes. A stream that is closed before its end completes with
+// Cancelled. The delegate is for one call at a time.
 func WithTaskDelegate(ctx context.Context, d *Delegate) context.Context {
 	return context.WithValue(ctx, taskDelegateKey{}, d)
 }
@@ -35,11 +37,12 @@ type kept struct{}
 // delegate, and of what is told only that it was created.
 func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, error) {
 	t := self.core()
-	t.init(s, self, req)
+	t.init(s.core, self, req)
+	t.keeps = s
 	if err := s.refused(req); err != nil {
 		return nil, err
 	}
-	t.state, t.resumed, t.suspends = StateRunning, true, 0
+	t.state, t.resumed, t.queued, t.suspends = StateRunning, true, true, 0
 	own, _ := ctx.Value(taskDelegateKey{}).(*Delegate)
 	session := s.delegated()
 	tell := session != nil && session.DidCreateTask != nil
@@ -53,14 +56,14 @@ func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, erro
 	s.tasks.mu.Lock()
 	s.identify(t)
 	s.tasks.mu.Unlock()
-	r := newRun(s, t, merge(own, session))
+	r := newRun(s.core, t, merge(own, session))
 	r.direct, r.pump = true, newPump()
 	t.run = r
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	r.hook(ctx)
 	switch {
-	case r.told.DidCreateTask != nil:
-		r.tell(func() { r.told.DidCreateTask(self) })
+	case r.told().DidCreateTask != nil:
+		r.tell(func() { r.told().DidCreateTask(self) })
 	case tell:
 		s.pump.post(func() { s.tellCreated(t) })
 	}
@@ -69,11 +72,16 @@ func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, erro
 }
 
 // carryOut loads, and tells the call's own delegate how it ended.
-func (r *run) carryOut() error {
-	defer r.cancel(nil)
-	r.ended(r.perform(&r.task.request))
+func (r *run) carryOut() (err error) {
+	err = errEnded
+	defer func() {
+		r.ended(r.fail(err))
+		r.cancel(nil)
+		err = r.task.Err()
+	}()
+	err = r.perform(&r.task.request)
 
-	return r.task.Err()
+	return err
 }
 
 // ended is the end of a blocking call.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -59,6 +60,18 @@ func upload(t *testing.T, s *urlsession.Session, url string) urlsession.Task {
 	return s.UploadTask(request(t, http.MethodPost, url, nil), urlsession.StringBody("some data"))
 }
 
+func (l loaded) make(t *testing.T, s *urlsession.Session, base string) urlsession.Task {
+	path := l.path
+	if path == "" {
+		path = "/plain"
+	}
+	if l.task == nil {
+		return dataTask(t, s, base+path)
+	}
+
+	return l.task(t, s, base+path)
+}
+
 // causes tell how each function comes to be called. Those that are not here are
 // called by any data task.
 var causes = map[string]loaded{
@@ -109,6 +122,9 @@ func eachFunction(t *testing.T, test func(t *testing.T, f *called)) {
 	}
 }
 
+// quiet keeps what a session warns of to itself.
+func quiet(c *urlsession.Configuration) { c.Logger = slog.New(slog.DiscardHandler) }
+
 // called is a function of a delegate that does something, once.
 type called struct {
 	name   string
@@ -123,12 +139,6 @@ type called struct {
 func (f *called) run(t *testing.T, does func(task urlsession.Task)) (task urlsession.Task, last error) {
 	t.Helper()
 	cause := causes[f.name]
-	if cause.path == "" {
-		cause.path = "/plain"
-	}
-	if cause.task == nil {
-		cause.task = dataTask
-	}
 	d := f.words.delegate()
 	if cause.change != nil {
 		cause.change(d)
@@ -143,8 +153,8 @@ func (f *called) run(t *testing.T, does func(task urlsession.Task)) (task urlses
 			f.once.Do(func() { does(task) })
 		}
 	})
-	f.s = delegated(t, d, nil)
-	task = cause.task(t, f.s, f.origin+cause.path)
+	f.s = delegated(t, d, quiet)
+	task = cause.make(t, f.s, f.origin)
 	task.Resume()
 	_ = wait(t, task)
 	if err := f.s.Finish(t.Context()); err != nil {
@@ -184,10 +194,10 @@ func TestWaitingInACallback(t *testing.T) {
 
 func TestCloseInACallback(t *testing.T) {
 	eachFunction(t, func(t *testing.T, f *called) {
-		var inside error
-		_, err := f.run(t, func(urlsession.Task) { inside = f.s.Close() })
-		if !errors.Is(inside, urlsession.ErrInCallback) {
-			t.Errorf("%v, want ErrInCallback", inside)
+		inside := make(chan error, 1)
+		_, err := f.run(t, func(urlsession.Task) { inside <- f.s.Close() })
+		if err := <-inside; !errors.Is(err, urlsession.ErrInCallback) {
+			t.Errorf("%v, want ErrInCallback", err)
 		}
 		if err != nil {
 			wantCode(t, err, urlsession.Cancelled, urlsession.ErrSessionInvalidated)
@@ -293,5 +303,28 @@ func TestWaitingInACallbackOfABlockingCall(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A callback may load over the very connection on which its interim response came.
+func TestLoadInAnInterimResponse(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "h2", orderOrigin())
+	var r recorder
+	d := r.delegate()
+	d.DidCreateTask = nil
+	var s *urlsession.Session
+	d.DidReceiveInformationalResponse = func(urlsession.Task, *urlsession.Response) {
+		data, _, err := s.Data(t.Context(), get(t, base+"/plain"))
+		r.say("inform(%s,%s)", data, ending(err))
+	}
+	s = delegated(t, d, func(c *urlsession.Configuration) { c.RequestTimeout = 10 * time.Second })
+	task := s.DataTask(get(t, base+"/early"))
+	task.Resume()
+	if err := wait(t, task); err != nil {
+		t.Error(err)
+	}
+	if got, want := r.String(), "inform(hello,nil) response(200) data* metrics(1) complete(nil)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

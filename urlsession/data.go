@@ -58,8 +58,8 @@ func (r *run) consume(resp *protocols.Response, s *sink) error {
 	}
 
 	return r.read(resp.Body, func(data []byte) error {
-		if r.told.DidReceiveData != nil {
-			r.give(data, func(data []byte) { r.told.DidReceiveData(r.task.self, data) })
+		if r.told().DidReceiveData != nil {
+			r.give(data, func(data []byte) { r.told().DidReceiveData(r.task.self, data) })
 		}
 
 		return nil
@@ -67,13 +67,13 @@ func (r *run) consume(resp *protocols.Response, s *sink) error {
 }
 
 func (r *run) disposition() (ResponseDisposition, error) {
-	if r.told.DidReceiveResponse == nil {
+	if r.told().DidReceiveResponse == nil {
 		return ResponseAllow, nil
 	}
 	t := r.task
 
 	return ask(r, func(ctx context.Context) ResponseDisposition {
-		return r.told.DidReceiveResponse(ctx, t.self, t.Response())
+		return r.told().DidReceiveResponse(ctx, t.self, t.Response())
 	})
 }
 
@@ -97,8 +97,8 @@ func (r *run) collect(resp *protocols.Response) error {
 			return tooLong()
 		}
 		data = append(data, more...)
-		if r.direct && r.told.DidReceiveData != nil {
-			r.give(more, func(more []byte) { r.told.DidReceiveData(r.task.self, more) })
+		if r.direct && r.told().DidReceiveData != nil {
+			r.give(more, func(more []byte) { r.told().DidReceiveData(r.task.self, more) })
 		}
 
 		return nil
@@ -125,7 +125,7 @@ func (r *run) read(body io.Reader, take func([]byte) error) error {
 				return err
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		if err == io.EOF { // a Reader returns it bare
 			r.atEnd()
 
 			return nil
@@ -145,16 +145,7 @@ func (r *run) becomeDownload(resp *protocols.Response) error {
 	}
 	d := &DownloadTask{}
 	d.init(old.session, d, &old.request)
-	r.tell(func() {
-		r.handOver(&old.task, &d.task)
-		if old.session.adopt(&d.task) {
-			d.cancel(ErrSessionInvalidated)
-		}
-		if r.told.DidBecomeDownloadTask != nil {
-			r.told.DidBecomeDownloadTask(old, d)
-		}
-	})
-	old.finish()
+	r.become(old, d)
 	s, err := newSink(r)
 	if err != nil {
 		return err
@@ -163,13 +154,27 @@ func (r *run) becomeDownload(resp *protocols.Response) error {
 	return r.download(resp.Body, s)
 }
 
+// become lets a download task go on in the place of a data task.
+func (r *run) become(old *DataTask, d *DownloadTask) {
+	defer old.finish()
+	r.tell(func() {
+		r.handOver(&old.task, &d.task)
+		if d.keeps.adopt(&d.task) {
+			d.cancel(ErrSessionInvalidated)
+		}
+		if r.told().DidBecomeDownloadTask != nil {
+			r.told().DidBecomeDownloadTask(old, d)
+		}
+	})
+}
+
 // handOver makes a run that of another task, in all that can be seen of it. Nobody
 // else knows the other one yet.
 func (r *run) handOver(from, to *task) {
 	from.mu.Lock()
 	defer from.mu.Unlock()
 	to.state, to.suspends, to.gate = from.state, from.suspends, from.gate
-	to.resumed, to.queued = true, true
+	to.resumed, to.queued, to.keeps = true, true, from.keeps
 	to.priority, to.description = from.priority, from.description
 	to.delegate, to.current, to.response = from.delegate, from.current, from.response
 	to.toReceive.Store(from.toReceive.Load())

@@ -23,8 +23,9 @@ import (
 //
 // All functions may call the session: make, resume, suspend and cancel tasks, and
 // load by Data and its like. Wait, Close and Finish would wait for the call they
-// are made from; they return ErrInCallback. A function that panics makes its task
-// fail with Unknown.
+// are made from; they return ErrInCallback. A function that panics, or ends its
+// goroutine as testing's FailNow does, makes its task fail with Unknown; of DidComplete
+// Err tells, and the log.
 type Delegate struct {
 	// DidReceiveChallenge is asked for a credential where neither the URL nor the
 	// store has one that was not refused. The task's own is asked first, but for
@@ -48,7 +49,8 @@ type Delegate struct {
 	// response's head. nil: ResponseAllow.
 	DidReceiveResponse func(ctx context.Context, t Task, resp *Response) ResponseDisposition
 
-	// DidCreateTask is told of each task, before anything else of it.
+	// DidCreateTask is told of each task, before anything else of it. Of a blocking
+	// call the session's may be told a little later.
 	DidCreateTask func(t Task)
 	// TaskIsWaitingForConnectivity is told once, where
 	// Configuration.WaitsForConnectivity holds a task that has no way to its host.

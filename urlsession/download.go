@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"sync"
 
 	"github.com/urlkit/urlkit/internal/publish"
 	"github.com/urlkit/urlkit/protocols"
@@ -121,26 +120,18 @@ func (s *sink) discard() {
 	}
 }
 
-const downloadBuffer = 256 << 10
-
-var downloadBuffers = sync.Pool{New: func() any { return new([downloadBuffer]byte) }}
-
 // download writes the body to the sink.
 func (r *run) download(body io.Reader, s *sink) error {
 	defer s.discard()
-	buffer, _ := downloadBuffers.Get().(*[downloadBuffer]byte)
-	defer downloadBuffers.Put(buffer)
 	for {
 		if err := r.held(); err != nil {
 			return err
 		}
-		n, err := body.Read(buffer[:])
+		n, err := s.file.Append(body)
 		if n > 0 {
-			if err := r.write(s, buffer[:n]); err != nil {
-				return err
-			}
+			r.wrote(n)
 		}
-		if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		if err == io.EOF { //nolint:errorlint // Append gives what a Reader returned, which is bare
 			r.atEnd()
 
 			break
@@ -153,18 +144,14 @@ func (r *run) download(body io.Reader, s *sink) error {
 	return r.downloaded(s)
 }
 
-func (r *run) write(s *sink, p []byte) error {
-	if _, err := s.file.Write(p); err != nil {
-		return err
-	}
+// wrote counts, and tells.
+func (r *run) wrote(n int) {
 	t := r.task
-	total := t.received.Add(int64(len(p)))
-	if r.told.DidWriteData != nil {
+	total := t.received.Add(int64(n))
+	if r.told().DidWriteData != nil {
 		d, _ := t.self.(*DownloadTask)
-		r.tell(func() { r.told.DidWriteData(d, int64(len(p)), total, t.toReceive.Load()) })
+		r.tell(func() { r.told().DidWriteData(d, int64(n), total, t.toReceive.Load()) })
 	}
-
-	return nil
 }
 
 // downloaded publishes the file, and gives it to the app.
@@ -188,12 +175,12 @@ func (r *run) downloaded(s *sink) error {
 
 		return nil
 	}
-	if r.told.DidFinishDownloading == nil || r.direct {
+	if r.told().DidFinishDownloading == nil || r.direct {
 		return nil
 	}
 	d, _ := r.task.self.(*DownloadTask)
 	var err error
-	r.tell(func() { err = r.told.DidFinishDownloading(d, f) })
+	r.tell(func() { err = r.told().DidFinishDownloading(d, f) })
 
 	return err
 }

@@ -122,8 +122,8 @@ func (t *task) refuse() {
 		return
 	}
 	t.session.pump.post(func() {
+		defer t.finish()
 		t.tellLast(newRun(t.session, t, noDelegate))
-		t.finish()
 	})
 }
 
@@ -156,8 +156,8 @@ func (t *task) complete(err error) {
 		return
 	}
 	t.session.pump.tell(func() {
-		if failed := r.fail(nil); err == nil && failed != nil { // a Queue made the call that panicked after the last byte
-			err = failed
+		if err == nil {
+			err = r.fail(nil) // a Queue may have made a call that panicked after the last byte
 		}
 		t.end(r, err)
 	})
@@ -175,20 +175,17 @@ func (t *task) unbegun() *run {
 }
 
 // end makes the last calls of a task, its measurements and how it ended, and then
-// lets go of it. The caller has the token.
+// lets go of it. Each follows even if the one before ends the goroutine. The caller
+// has the token.
 func (t *task) end(r *run, err error) {
 	t.mu.Lock()
 	t.state, t.err = StateCompleted, err
 	t.mu.Unlock()
-	if r.told.DidFinishCollecting != nil && r.metrics != nil {
-		r.unlessOver(func() { r.told.DidFinishCollecting(t.self, r.metrics.metrics) })
-		if failed := r.fail(nil); failed != nil {
-			t.fails(failed)
-		}
+	defer t.finish()
+	defer t.tellLast(r)
+	if r.told().DidFinishCollecting != nil && r.metrics != nil {
+		r.unlessOver(func() { r.told().DidFinishCollecting(t.self, r.metrics.metrics) })
 	}
-	r.over.Store(true)
-	t.tellLast(r)
-	t.finish()
 }
 
 // fails gives a task its error, unless it has one.
@@ -202,6 +199,11 @@ func (t *task) fails(err error) {
 
 // tellLast makes the very last call of a task.
 func (t *task) tellLast(r *run) {
+	r.over.Store(true)
+	defer r.asks.Store(noDelegate)
+	if failed := r.fail(nil); failed != nil { // perhaps DidFinishCollecting
+		t.fails(failed)
+	}
 	if r.direct {
 		r.session.pump.enter(t)
 		defer r.session.pump.exit()
@@ -209,8 +211,9 @@ func (t *task) tellLast(r *run) {
 	returned := false
 	defer func() {
 		if v := recover(); !returned { // nobody is left who could be told
-			t.fails(t.whole(panicError(v)))
-			t.session.log().Error("urlsession: the last function that was called for a task panicked", "task", t.id, "panic", v)
+			err := panicError(v)
+			t.fails(t.whole(err))
+			t.session.log().Error("urlsession: the last function that is called for a task has failed", "task", t.id, "error", err.Err)
 		}
 	}()
 	resp, err := t.Response(), t.Err()
@@ -225,8 +228,8 @@ func (t *task) tellLast(r *run) {
 	case func(*TemporaryFile, *Response, error):
 		r.handOut(handler, resp, err)
 	default:
-		if r.told.DidComplete != nil {
-			r.told.DidComplete(t.self, err)
+		if r.told().DidComplete != nil {
+			r.told().DidComplete(t.self, err)
 		}
 	}
 	returned = true
@@ -251,13 +254,14 @@ func (r *run) handOut(handler func(*TemporaryFile, *Response, error), resp *Resp
 // finish lets go of the task and of those who wait, once all was told.
 func (t *task) finish() {
 	t.mu.Lock()
+	s := t.keeps
 	t.state = StateCompleted
-	t.run, t.gate, t.delegate = nil, nil, nil
+	t.run, t.gate, t.delegate, t.keeps = nil, nil, nil, nil
 	if t.done == nil {
 		t.done = make(chan struct{})
 	}
 	close(t.done)
 	t.mu.Unlock()
 	drop(t.request.Body)
-	t.session.ended(t)
+	s.ended(t)
 }

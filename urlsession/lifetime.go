@@ -42,7 +42,7 @@ func (l *lifetime) dropped() {
 	l.logger.LogAttrs(context.Background(), slog.LevelWarn,
 		"urlsession: a session was dropped without Close, Finish or an invalidation",
 		slog.String("description", description), slog.String("made by", l.stack()))
-	go func() { _ = l.engine.Close() }() // nobody is left who could be told
+	go func() { _ = l.engine.Finish() }() // streams may still be read; nobody is left who could be told
 }
 
 func (l *lifetime) stack() string {
@@ -58,7 +58,7 @@ func (l *lifetime) stack() string {
 }
 
 // log is where the session warns.
-func (s *Session) log() *slog.Logger {
+func (s *core) log() *slog.Logger {
 	if s.configuration.Logger != nil {
 		return s.configuration.Logger
 	}

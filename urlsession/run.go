@@ -14,12 +14,12 @@ import (
 
 // run is a task whose turn it is, or a blocking call that has a delegate.
 type run struct {
-	session *Session
+	session *core
 	task    *task                // a data task hands over to a download task
 	sends   atomic.Pointer[task] // the same, for the goroutine that sends the request's body
-	told    *Delegate            // the task's own functions, and the session's where it has none
-	pump    *pump                // makes what is told: the session's, or that of a blocking call
-	direct  bool                 // a blocking call: all is done on the caller's goroutine
+	asks    atomic.Pointer[Delegate]
+	pump    *pump // makes what is told: the session's, or that of a blocking call
+	direct  bool  // a blocking call: all is done on the caller's goroutine
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	room    engine.Room
@@ -27,8 +27,7 @@ type run struct {
 	failed  atomic.Pointer[Error] // what the session itself ended the task with
 	ending  atomic.Bool           // a blocking call is done
 	over    atomic.Bool           // DidComplete was told, or is about to be
-
-	informed atomic.Int32 // interim responses that may wait to be told
+	untold  atomic.Bool           // what others tell of the task may not be told yet
 
 	head    *protocols.Response // nil: none came yet
 	watched bool                // the request's body is counted as it goes out
@@ -38,12 +37,17 @@ type run struct {
 }
 
 // newRun makes the run of a task.
-func newRun(s *Session, t *task, told *Delegate) *run {
-	r := &run{session: s, task: t, told: told, pump: &s.pump}
+func newRun(s *core, t *task, told *Delegate) *run {
+	r := &run{session: s, task: t, pump: &s.pump}
+	r.asks.Store(told)
 	r.sends.Store(t)
 
 	return r
 }
+
+// told are the task's own functions, and the session's where it has none. When all
+// was told there are none: a connection may keep the run that made it.
+func (r *run) told() *Delegate { return r.asks.Load() }
 
 // op is the method, for errors.
 func (t *task) op() string {
@@ -69,10 +73,10 @@ func (t *task) load() (shared bool) {
 	if r == nil {
 		return false
 	}
-	var err error
-	defer func() { // even if a callback ends the goroutine
+	var err error = errEnded
+	defer func() {
 		r.cancel(nil)
-		r.task.complete(err)
+		r.task.complete(r.fail(err))
 	}()
 	if err = r.delayed(); err == nil {
 		err = r.perform(&t.request)
@@ -104,6 +108,9 @@ func (t *task) start() *run {
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	t.run = r
 	t.mu.Unlock()
+	if d := t.session.delegated(); d != nil && d.DidCreateTask != nil {
+		r.untold.Store(true)
+	}
 	r.hook(context.Background())
 
 	return r
@@ -112,11 +119,11 @@ func (t *task) start() *run {
 // delayed asks whether a task that had to wait for its date is still wanted.
 func (r *run) delayed() error {
 	t := r.task
-	if t.EarliestBeginDate().IsZero() || r.told.WillBeginDelayedRequest == nil {
+	if t.EarliestBeginDate().IsZero() || r.told().WillBeginDelayedRequest == nil {
 		return nil
 	}
 	next, err := ask(r, func(ctx context.Context) *Request {
-		return r.told.WillBeginDelayedRequest(ctx, t.self, t.OriginalRequest())
+		return r.told().WillBeginDelayedRequest(ctx, t.self, t.OriginalRequest())
 	})
 	switch {
 	case err != nil:
@@ -239,12 +246,13 @@ func (t *task) whole(e *Error) *Error {
 // outgoing is the request as it is loaded: with the task's priority, and its body
 // watched where somebody wants to know, or it can be suspended on its way.
 func (r *run) outgoing(req *Request) *Request {
-	body, priority := r.body(req.Body), r.task.Priority()
+	body := r.body(req.Body)
+	priority := max(r.task.Priority(), math.SmallestNonzeroFloat64) // a request's 0 is the default
 	if body == req.Body && (priority == req.Priority || req.Priority == 0 && priority == PriorityDefault) {
 		return req
 	}
 	out := *req
-	out.Body, out.Priority = body, max(priority, math.SmallestNonzeroFloat64) // 0 would be the default
+	out.Body, out.Priority = body, priority
 
 	return &out
 }

@@ -32,6 +32,15 @@ var emptyURL = &url.URL{}
 type Session struct {
 	_ noCopy
 
+	*core
+
+	tasks tasks
+}
+
+// core is what the loads of a session refer to. A connection may keep the load that
+// made it, and so the core, but not the Session: that goes when nobody has it any
+// more, neither the app nor a task that is not complete.
+type core struct {
 	configuration Configuration
 	engine        *engine.Engine
 	plain         engine.Task // of a load that nobody asks, tells or measures
@@ -43,7 +52,6 @@ type Session struct {
 	label    atomic.Pointer[string]
 	pump     pump
 	turns    turns
-	tasks    tasks
 }
 
 // noCopy makes go vet refuse a copy.
@@ -57,7 +65,7 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("urlsession: %w", err)
 	}
-	s := &Session{configuration: c, maximum: c.MaximumDataLength}
+	s := &Session{core: &core{configuration: c, maximum: c.MaximumDataLength}}
 	s.turns.limit = c.connectionsPerHost()
 	s.pump.queue = c.Queue
 	s.pump.free.L = &s.pump.mu
@@ -96,17 +104,26 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 	}
 	s.delegate.Store(delegate)
 	if delegate != nil && delegate.DidReceiveChallenge != nil {
-		s.plain.Challenge = func(ctx context.Context, c *Challenge) (Disposition, *Credential) {
-			return delegate.DidReceiveChallenge(ctx, nil, c)
-		}
+		s.plain.Challenge = s.core.challenge
 	}
 	s.lifetime = watchLifetime(s)
 
 	return s, nil
 }
 
+// challenge asks the session's delegate, as long as there is one, for a load that is
+// no task.
+func (s *core) challenge(ctx context.Context, c *Challenge) (Disposition, *Credential) {
+	d := s.delegated()
+	if d == nil {
+		return PerformDefaultHandling, nil
+	}
+
+	return d.DidReceiveChallenge(ctx, nil, c)
+}
+
 // stores fills in the stores that the kind of session has.
-func (s *Session) stores(config *engine.Config) {
+func (s *core) stores(config *engine.Config) {
 	if config.Cookies == nil {
 		config.Cookies = cookie.Shared()
 		if s.configuration.ephemeral {
@@ -130,7 +147,7 @@ func (s *Session) Configuration() Configuration { return s.configuration.Clone()
 // Delegate is the session's delegate; nil: it has none, or has become invalid.
 func (s *Session) Delegate() *Delegate { return s.delegated() }
 
-func (s *Session) delegated() *Delegate { return s.delegate.Load() }
+func (s *core) delegated() *Delegate { return s.delegate.Load() }
 
 // Description is a label of the app's own (Apple's sessionDescription).
 func (s *Session) Description() string {
@@ -148,7 +165,7 @@ func (s *Session) SetDescription(description string) {
 }
 
 // refused is the error of a load in a session that was invalidated.
-func (s *Session) refused(req *Request) error {
+func (s *core) refused(req *Request) error {
 	if !s.lifetime.invalidated.Load() {
 		return nil
 	}

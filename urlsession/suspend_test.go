@@ -287,3 +287,57 @@ func TestSuspendedInAQuestion(t *testing.T) {
 		}
 	})
 }
+
+// What a call takes is no time without a byte moving, while a body is sent too.
+func TestClocksDuringASlowCall(t *testing.T) {
+	leak.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s := inside(t, &urlsession.Delegate{
+			DidSendBodyData: func(urlsession.Task, int64, int64, int64) {
+				calls++
+				<-time.After(time.Hour)
+			},
+		}, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
+			if err := req.WriteBody(io.Discard); err != nil {
+				return nil, err
+			}
+
+			return hi(ctx, req)
+		}, nil)
+		body := urlsession.ReaderBody(io.MultiReader(strings.NewReader("a"), strings.NewReader("b")))
+		task := s.UploadTask(request(t, http.MethodPost, "made://host/", nil), body)
+		task.Resume()
+		<-task.Done()
+		if task.Err() != nil || calls != 2 {
+			t.Errorf("%d calls, %v", calls, task.Err())
+		}
+	})
+}
+
+// A task's priority goes with its request to whoever loads it.
+func TestPriorityOfTheRequest(t *testing.T) {
+	leak.Check(t)
+	var loaded []float64
+	s := inside(t, nil, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
+		loaded = append(loaded, req.Priority)
+
+		return hi(ctx, req)
+	}, nil)
+	for _, priority := range []float64{-1, 0, 0.25, 0.5, 1} {
+		task := s.DataTask(get(t, "made://host/"))
+		if priority >= 0 {
+			task.SetPriority(priority)
+		}
+		task.Resume()
+		if err := wait(t, task); err != nil {
+			t.Error(err)
+		}
+		if got := task.OriginalRequest().Priority; got != 0 {
+			t.Errorf("the original request has priority %v", got)
+		}
+	}
+	if len(loaded) != 5 || loaded[0] != 0 || loaded[1] <= 0 || loaded[1] > 1e-9 || loaded[2] != 0.25 || loaded[3] != 0 || loaded[4] != 1 {
+		t.Errorf("loaded with %v", loaded)
+	}
+}

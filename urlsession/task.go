@@ -14,8 +14,9 @@ var ErrTaskStarted = errors.New("urlsession: the task was resumed already")
 // task is what all kinds of tasks have. While it waits for its turn it is all that
 // there is of it: no goroutine, no buffer, nothing of the engine.
 type task struct {
-	session  *Session
-	self     Task // as the app knows it
+	session  *core
+	keeps    *Session // as long as it is not complete
+	self     Task     // as the app knows it
 	id       int
 	request  Request // as it was made; Body is what it sends
 	consumer any     // what takes the result: a completion handler; nil: the delegates
@@ -44,7 +45,7 @@ type task struct {
 }
 
 // init makes a task of the session; the caller registers it.
-func (t *task) init(s *Session, self Task, req *Request) {
+func (t *task) init(s *core, self Task, req *Request) {
 	t.session, t.self, t.suspends = s, self, 1
 	t.request = *req.Clone()
 	t.priority = PriorityDefault

@@ -24,7 +24,8 @@ type tasks struct {
 // fails at once.
 func (s *Session) made(self Task, req *Request, consumer any) {
 	t := self.core()
-	t.init(s, self, req)
+	t.init(s.core, self, req)
+	t.keeps = s
 	if v := reflect.ValueOf(consumer); v.IsValid() && !v.IsNil() {
 		t.consumer = consumer
 	}
@@ -86,7 +87,7 @@ func (q *tasks) add(t *task) {
 
 // tellCreated tells the session's delegate of a new task, unless it was released
 // meanwhile. The caller has the token.
-func (s *Session) tellCreated(t *task) {
+func (s *core) tellCreated(t *task) {
 	d := s.delegated()
 	if d == nil || d.DidCreateTask == nil {
 		return

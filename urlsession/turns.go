@@ -39,7 +39,7 @@ type place struct {
 
 // lineOf names the line of a request; "": it needs no turn, because it makes no
 // connection of the kind that is limited.
-func (s *Session) lineOf(req *Request) string {
+func (s *core) lineOf(req *Request) string {
 	if s.turns.limit < 0 || req.URL == nil {
 		return ""
 	}

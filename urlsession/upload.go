@@ -86,7 +86,7 @@ func (r *run) body(b *Body) *Body {
 	}
 	length := b.KnownLength()
 	short := b != nil && b.Open == nil && b.File == "" && len(b.Bytes) <= unwatched
-	if length == 0 || short && r.told.DidSendBodyData == nil {
+	if length == 0 || short && r.told().DidSendBodyData == nil {
 		return b
 	}
 	r.watched = true
@@ -106,13 +106,14 @@ func (r *run) body(b *Body) *Body {
 
 // newStream asks the delegate for a body.
 func (r *run) newStream(offset int64) (io.ReadCloser, error) {
-	if r.told.NeedNewBodyStream == nil || offset != 0 {
+	need := r.told().NeedNewBodyStream
+	if need == nil || offset != 0 {
 		return nil, protocols.Errorf(RequestBodyStreamExhausted, "the delegate gives no body: NeedNewBodyStream is nil")
 	}
 	r.room.Pause()
 	defer r.room.Continue()
 	answer, err := ask(r, func(ctx context.Context) newBody {
-		stream, err := r.told.NeedNewBodyStream(ctx, r.task.self)
+		stream, err := need(ctx, r.task.self)
 
 		return newBody{stream, err}
 	})
@@ -180,10 +181,10 @@ func (s *sending) Read(p []byte) (int, error) {
 func (s *sending) sent(n int64) {
 	r := s.run
 	total := r.sends.Load().sent.Add(n)
-	if r.told.DidSendBodyData == nil {
+	if r.told().DidSendBodyData == nil {
 		return
 	}
 	r.room.Pause()
 	defer r.room.Continue()
-	r.tell(func() { r.told.DidSendBodyData(r.sends.Load().self, n, total, s.expected) })
+	r.tell(func() { r.told().DidSendBodyData(r.sends.Load().self, n, total, s.expected) })
 }
