@@ -78,6 +78,10 @@ type Request struct {
 	// Security keys that apply to such loads only
 	// (NSAllowsArbitraryLoadsForMedia, NSAllowsArbitraryLoadsInWebContent).
 	Media, WebContent bool
+	// Nested is set by the session: the load is made inside a callback, which tasks
+	// that have connections may be waiting for. A limit on connections must not hold
+	// it up.
+	Nested bool
 
 	properties map[string]any
 }

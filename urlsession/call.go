@@ -27,8 +27,12 @@ type taskDelegateKey struct{}
 func (s *Session) asks(ctx context.Context) bool {
 	own, _ := ctx.Value(taskDelegateKey{}).(*Delegate)
 
-	return own != nil || s.delegated() != nil
+	return own != nil || s.delegated() != nil || s.nested()
 }
+
+// nested tells whether the caller runs inside one of the session's callbacks: tasks
+// that have connections may wait for it, so that their number must not hold it up.
+func (s *core) nested() bool { return s.calls.Load() && s.pump.inside(nil) }
 
 // kept is the consumer of a call whose result the caller gets.
 type kept struct{}
@@ -60,6 +64,7 @@ func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, erro
 	r.direct, r.pump = true, newPump()
 	t.run = r
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	r.hooks.Nested = s.nested()
 	r.hook(ctx)
 	switch {
 	case r.told().DidCreateTask != nil:

@@ -89,7 +89,6 @@ func TestSendingWhileBecomingADownload(t *testing.T) {
 // A callback may need a connection while its own task, and those that wait to be
 // told, have all of them.
 func TestLoadInACallbackWithAllConnectionsTaken(t *testing.T) {
-	t.Skip("the pool of protocols/http keeps its limit: the call fails with TimedOut, and would need a connection beyond it")
 	leak.Check(t)
 	base := serve(t, "http/1.1", orderOrigin())
 	var words recorder

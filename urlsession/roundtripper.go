@@ -34,7 +34,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	task := *t.session.plainTask(ctx)
-	task.OneHop = true
+	task.OneHop, task.Nested = true, t.session.nested()
 	resp, err := t.session.engine.Load(ctx, req, &task)
 	if err != nil {
 		body.closeUnopened()

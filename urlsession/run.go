@@ -108,6 +108,7 @@ func (t *task) start() *run {
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	t.run = r
 	t.mu.Unlock()
+	t.session.calls.Store(true)
 	if d := t.session.delegated(); d != nil && d.DidCreateTask != nil {
 		r.untold.Store(true)
 	}

@@ -51,6 +51,7 @@ type core struct {
 	delegate atomic.Pointer[Delegate] // nil: none, or released
 	label    atomic.Pointer[string]
 	pump     pump
+	calls    atomic.Bool // tasks have run, which call back
 	turns    turns
 }
 

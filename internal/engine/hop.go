@@ -55,6 +55,7 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	h.given, h.redirects, h.inner = req, l.redirects, l.inner.Load()
 	h.request = *req
 	canonical(&h.request)
+	h.request.Nested = l.task.Nested
 	if l.task.Collect != nil || l.task.Inform != nil {
 		h.request.Trace = &protocols.Trace{}
 		h.request.Trace.Mark(protocols.FetchStart)

@@ -16,6 +16,8 @@ type Task struct {
 	// OneHop ends the pipeline after the first hop: no cookies, redirects or
 	// credentials (http.RoundTripper's contract).
 	OneHop bool
+	// Nested: the load is made inside a callback, and others may wait for that.
+	Nested bool
 	// Challenge answers a challenge.
 	Challenge func(context.Context, *protocols.Challenge) (protocols.Disposition, *protocols.Credential)
 	// Redirect is asked before a redirect is followed, and gives what to load. A

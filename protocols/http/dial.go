@@ -29,7 +29,7 @@ func (p *pool) dialFor(h *host, from *waiter) {
 	if from == nil {
 		from = h.waiting.first
 	}
-	for w := from; w != nil && p.mayDial(h); w = w.behind {
+	for w := from; w != nil && (p.mayDial(h) || w.mustDial(h)); w = w.behind {
 		if w.dial != nil {
 			continue
 		}
@@ -54,6 +54,12 @@ func (p *pool) mayDial(h *host) bool {
 	default:
 		return h.open+len(h.dials) < p.config.MaximumConnectionsPerHost
 	}
+}
+
+// mustDial tells whether a waiter gets an attempt beyond the limit: it is nested, and
+// those who have the connections may wait for it.
+func (w *waiter) mustDial(h *host) bool {
+	return w.nested && w.dial == nil && len(h.idle) == 0 && h.shared == nil && (h.version == spokeHTTP1 || len(h.dials) == 0)
 }
 
 // mayShare tells whether HTTP/2 may be offered.

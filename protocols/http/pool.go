@@ -78,6 +78,9 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	if w.priority == 0 {
 		w.priority = 0.5
 	}
+	if w.nested = req.Nested && k.bind == ""; w.nested {
+		w.priority = 2 // before all others, who may wait for it
+	}
 	p.mu.Lock()
 	h.waiting.push(w)
 	p.dialFor(h, w)
@@ -204,7 +207,7 @@ func (p *pool) leave(h *host, w *waiter) bool {
 func (p *pool) release(c *conn, keep bool) {
 	keep = c.shared || keep && c.Available() > 0
 	p.mu.Lock()
-	if !keep {
+	if !keep || !c.shared && c.host.open > p.config.MaximumConnectionsPerHost {
 		p.forget(c)
 	}
 	ended := p.settle(c)
