@@ -57,13 +57,16 @@ func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, erro
 			NeedNewBodyStream:          session.NeedNewBodyStream,
 		}
 	}
-	s.tasks.mu.Lock()
-	s.identify(t)
-	s.tasks.mu.Unlock()
 	r := newRun(s.core, t, merge(own, session))
 	r.direct, r.pump = true, newPump()
 	t.run = r
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	if !s.count(t) {
+		r.cancel(nil)
+
+		return nil, s.refused(req)
+	}
+	s.calls.Store(true)
 	r.hooks.Nested = s.nested()
 	r.hook(ctx)
 	switch {

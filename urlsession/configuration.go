@@ -108,9 +108,9 @@ type Configuration struct {
 
 	// Queue moves what delegates are told, and completion handlers, elsewhere: to
 	// the goroutine of a user interface, say. It is given a function that makes one
-	// or more calls, and must run it, once, now or later; the next is given when that
-	// has returned. Data is copied then. nil: calls are made on the goroutines of the
-	// tasks, one at a time. Questions are never moved. Close must not be called from
+	// or more calls, and must run it, once, now or later. The next may be given as soon
+	// as its last call has been made, by any goroutine. Data is copied then. nil: calls
+	// are made on the goroutines of the tasks, one at a time. Questions are never moved. Close must not be called from
 	// where the Queue runs calls, which it would wait for.
 	Queue func(calls func())
 	// Logger gets the session's warnings; nil: slog.Default.

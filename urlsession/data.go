@@ -88,6 +88,9 @@ func (r *run) collect(resp *protocols.Response) error {
 	if engine.Decoded(resp) {
 		expected = -1
 	}
+	if resp.Body == protocols.NoBody { // the length is that of an answer to another method
+		expected = 0
+	}
 	if limit >= 0 && expected > limit {
 		return tooLong()
 	}
@@ -156,7 +159,7 @@ func (r *run) becomeDownload(resp *protocols.Response) error {
 
 // become lets a download task go on in the place of a data task.
 func (r *run) become(old *DataTask, d *DownloadTask) {
-	defer old.finish()
+	defer func() { old.retire().ended(&old.task) }() // the body is the other's now
 	r.tell(func() {
 		r.handOver(&old.task, &d.task)
 		if d.keeps.adopt(&d.task) {

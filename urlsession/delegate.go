@@ -181,16 +181,17 @@ type Task interface {
 
 	// Resume lets the task begin or go on. It undoes one Suspend.
 	Resume()
-	// Suspend holds the task: nothing more is read or sent, and its clocks stand
-	// still. Each Suspend needs a Resume.
+	// Suspend holds the task: nothing more is read, no more of a body is sent, and its
+	// clocks stand still. A request that is about to go out to its response's head may
+	// still do so, with a body in memory of up to 64 KiB. Each Suspend needs a Resume.
 	Suspend()
 	// Cancel ends the task with Cancelled, whether it was resumed or not.
 	Cancel()
 	// Done is closed when the task is complete and its last callback has returned.
 	Done() <-chan struct{}
 	// Wait waits for Done, and gives Err. When ctx ends it gives up waiting with
-	// ctx.Err(); the task goes on. In a callback of the same session it is
-	// ErrInCallback.
+	// ctx.Err(); the task goes on. Inside a call that the same session's delegate is
+	// told, or a question of the same task, it is ErrInCallback.
 	Wait(ctx context.Context) error
 
 	// Progress tells how far the task is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urlkit/urlkit/internal/publish"
 	"github.com/urlkit/urlkit/protocols"
@@ -62,8 +63,9 @@ func (s *Session) Download(ctx context.Context, req *Request, path string) (*Res
 // TemporaryFile is a download that is whole (what Apple's didFinishDownloadingTo
 // gives by its location).
 type TemporaryFile struct {
-	file *publish.File
-	path string
+	file      *publish.File
+	path      string
+	published bool // where SaveTo says
 }
 
 // Path is where the file is now.
@@ -74,8 +76,16 @@ func (f *TemporaryFile) Open() (*os.File, error) { return os.Open(f.path) }
 
 // MoveTo gives the file its place: by rename, or where that is on another file
 // system by copying, syncing and renaming. path is replaced if it is there; a
-// folder, a link or a read-only file is an error.
+// folder, a link or a read-only file is an error. A file that has its place by
+// SaveTo can be moved nowhere else.
 func (f *TemporaryFile) MoveTo(path string) error {
+	if f.published {
+		if filepath.Clean(path) == filepath.Clean(f.path) {
+			return nil
+		}
+
+		return protocols.Errorf(CannotMoveFile, "the task's SaveTo has put the file in its place, %s", f.path)
+	}
 	if err := f.file.MoveTo(path); err != nil {
 		return err
 	}
@@ -159,7 +169,7 @@ func (r *run) downloaded(s *sink) error {
 	if err := r.held(); err != nil { // suspended or cancelled by the last call
 		return err
 	}
-	f := &TemporaryFile{file: s.file, path: s.path}
+	f := &TemporaryFile{file: s.file, path: s.path, published: s.path != ""}
 	if s.path != "" {
 		if _, err := s.file.Publish(r.ctx); err != nil {
 			return err

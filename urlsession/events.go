@@ -39,8 +39,8 @@ type DownloadProgress struct {
 }
 
 // DownloadCompleted is a download that is whole. The file is the app's from then
-// on: where the task's SaveTo says, else a file of its own in a new folder among
-// the temporary files.
+// on: a file of its own in a new folder among the temporary files, or where SaveTo
+// says that DidCreateTask has set.
 type DownloadCompleted struct {
 	// TaskIdentifier is the task's.
 	TaskIdentifier int
@@ -102,7 +102,7 @@ func (w *wrapper) received(t Task, data []byte) {
 }
 
 func (w *wrapper) downloaded(t *DownloadTask, f *TemporaryFile) error {
-	if t.SaveTo == "" {
+	if !f.published {
 		folder, err := os.MkdirTemp("", "urlkit-download-")
 		if err != nil {
 			return err

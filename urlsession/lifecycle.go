@@ -183,6 +183,9 @@ func (t *task) end(r *run, err error) {
 	t.mu.Unlock()
 	defer t.finish()
 	defer t.tellLast(r)
+	if r.metrics != nil {
+		r.metrics.end()
+	}
 	if r.told().DidFinishCollecting != nil && r.metrics != nil {
 		r.unlessOver(func() { r.told().DidFinishCollecting(t.self, r.metrics.metrics) })
 	}
@@ -253,7 +256,15 @@ func (r *run) handOut(handler func(*TemporaryFile, *Response, error), resp *Resp
 
 // finish lets go of the task and of those who wait, once all was told.
 func (t *task) finish() {
+	s := t.retire()
+	drop(t.request.Body)
+	s.ended(t)
+}
+
+// retire makes the task complete. What its session is left with is the caller's.
+func (t *task) retire() *Session {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	s := t.keeps
 	t.state = StateCompleted
 	t.run, t.gate, t.delegate, t.keeps = nil, nil, nil, nil
@@ -261,7 +272,6 @@ func (t *task) finish() {
 		t.done = make(chan struct{})
 	}
 	close(t.done)
-	t.mu.Unlock()
-	drop(t.request.Body)
-	s.ended(t)
+
+	return s
 }

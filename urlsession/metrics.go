@@ -15,7 +15,8 @@ import (
 // URLSessionTaskMetrics). WithMetrics asks for them; a load that nobody measures
 // pays nothing.
 type TaskMetrics struct {
-	// Start and End bound the load: the call, and the end of the body.
+	// Start and End bound the load: the call, or the task's turn, and the end of the
+	// last transaction; without one the task's end.
 	Start, End time.Time
 	// Transactions are its requests and responses in order: redirects, repetitions
 	// after a challenge, and the inner loads of composed protocols.
@@ -122,6 +123,19 @@ func (c *collector) begin() bool {
 	*c.metrics = TaskMetrics{Start: time.Now()}
 
 	return true
+}
+
+// end notes the end of a task that had no transaction.
+func (c *collector) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.metrics.End.IsZero() {
+		return
+	}
+	c.metrics.End = time.Now()
+	if c.metrics.Start.IsZero() { // it did not come to its turn
+		c.metrics.Start = c.metrics.End
+	}
 }
 
 func (c *collector) collect(t *engine.Transaction) {

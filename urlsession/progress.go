@@ -19,7 +19,8 @@ type Progress struct {
 	bytes    int64
 }
 
-// Add makes p count what others count.
+// Add makes p count what others count. It must not count itself, directly or by
+// another.
 func (p *Progress) Add(children ...*Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,6 +18,7 @@ type run struct {
 	task    *task                // a data task hands over to a download task
 	sends   atomic.Pointer[task] // the same, for the goroutine that sends the request's body
 	asks    atomic.Pointer[Delegate]
+	line    *line // nil: it needs no turn
 	pump    *pump // makes what is told: the session's, or that of a blocking call
 	direct  bool  // a blocking call: all is done on the caller's goroutine
 	ctx     context.Context
@@ -66,13 +67,13 @@ func redacted(u *url.URL) string {
 	return protocols.Redact(u)
 }
 
-// load runs the task to its end, and tells whether the host answers several
-// requests over one connection.
-func (t *task) load() (shared bool) {
+// load runs the task to its end, in its turn of a line; nil: it needs none.
+func (t *task) load(l *line) {
 	r := t.start()
 	if r == nil {
-		return false
+		return
 	}
+	r.line = l
 	var err error = errEnded
 	defer func() {
 		r.cancel(nil)
@@ -81,11 +82,6 @@ func (t *task) load() (shared bool) {
 	if err = r.delayed(); err == nil {
 		err = r.perform(&t.request)
 	}
-	if r.head != nil {
-		shared = r.head.Proto == "h2" || r.head.Proto == "h3"
-	}
-
-	return shared
 }
 
 // start makes the run of a task; nil: it was cancelled or suspended meanwhile.
@@ -179,6 +175,9 @@ func (r *run) arrived(resp *protocols.Response) {
 		t.sent.Store(n) // so short that it went out with the head
 	}
 	r.head = resp
+	if r.line != nil && (resp.Proto == "h2" || resp.Proto == "h3") {
+		r.session.turns.widen(r.line)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.response = newResponse(resp)

@@ -30,6 +30,7 @@ type task struct {
 	state       State
 	resumed     bool // at least once
 	queued      bool // it waits for its date or its turn, or runs
+	call        bool // of a blocking call
 	suspends    int32
 	priority    float64
 	earliest    time.Time

@@ -35,7 +35,7 @@ func (s *Session) made(self Task, req *Request, consumer any) {
 		return
 	}
 	if d := s.delegated(); d != nil && d.startsTasks {
-		t.Resume()
+		s.pump.post(t.Resume) // after DidCreateTask
 	}
 }
 
@@ -113,6 +113,24 @@ func (s *Session) ended(t *task) {
 	}
 }
 
+// count gives a blocking call its identifier, and counts it among what the end of
+// the session cancels and waits for; false: it has come.
+func (s *Session) count(t *task) bool {
+	s.tasks.mu.Lock()
+	defer s.tasks.mu.Unlock()
+	s.identify(t)
+	if s.tasks.refused {
+		return false
+	}
+	if s.tasks.all == nil {
+		s.tasks.all = make(map[int]*task)
+	}
+	t.call = true
+	s.tasks.all[t.id] = t
+
+	return true
+}
+
 // list gives the tasks that were resumed, by identifier.
 func (s *Session) list() []Task {
 	s.tasks.mu.Lock()
@@ -120,7 +138,7 @@ func (s *Session) list() []Task {
 	var list []Task
 	for _, t := range s.tasks.all {
 		t.mu.Lock()
-		if t.resumed && t.state < StateCanceling {
+		if t.resumed && t.state < StateCanceling && !t.call {
 			list = append(list, t.self)
 		}
 		t.mu.Unlock()

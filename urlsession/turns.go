@@ -48,13 +48,18 @@ func (s *core) lineOf(req *Request) string {
 		return ""
 	}
 
-	return scheme + "://" + strings.ToLower(req.URL.Host)
+	host, port := strings.ToLower(req.URL.Host), ":443"
+	if scheme == "http" {
+		port = ":80"
+	}
+
+	return scheme + "://" + strings.TrimSuffix(host, port)
 }
 
 // begin lets a task run now, on a goroutine of its own, or when it is its turn.
 func (q *turns) begin(t *task, key string, priority float64) {
 	if key == "" {
-		go t.load()
+		go t.load(nil)
 
 		return
 	}
@@ -84,29 +89,33 @@ func (q *turns) begin(t *task, key string, priority float64) {
 func (q *turns) work(l *line, t *task) {
 	defer func() {
 		if t != nil { // a callback has ended this goroutine
-			if t = q.next(l, false); t != nil {
+			if t = q.next(l); t != nil {
 				go q.work(l, t)
 			}
 		}
 	}()
 	for t != nil {
-		shared := t.load()
-		t = q.next(l, shared)
+		t.load(l)
+		t = q.next(l)
 	}
 }
 
-// next ends a turn and gives the task that has the next one; nil: none waits. What
-// answered over a shared connection leaves room for many more.
-func (q *turns) next(l *line, shared bool) *task {
+// widen is called where a host answers over a connection that several requests
+// share: it leaves room for many more.
+func (q *turns) widen(l *line) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if shared {
-		l.limit = max(l.limit, sharedTurns)
-	}
-	for len(l.waiting) > 1 && l.running < l.limit {
+	l.limit = max(l.limit, sharedTurns)
+	for len(l.waiting) > 0 && l.running < l.limit {
 		l.running++
 		go q.work(l, l.first())
 	}
+}
+
+// next ends a turn and gives the task that has the next one; nil: none waits.
+func (q *turns) next(l *line) *task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if len(l.waiting) > 0 {
 		return l.first()
 	}

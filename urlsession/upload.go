@@ -107,8 +107,11 @@ func (r *run) body(b *Body) *Body {
 // newStream asks the delegate for a body.
 func (r *run) newStream(offset int64) (io.ReadCloser, error) {
 	need := r.told().NeedNewBodyStream
-	if need == nil || offset != 0 {
+	switch {
+	case need == nil:
 		return nil, protocols.Errorf(RequestBodyStreamExhausted, "the delegate gives no body: NeedNewBodyStream is nil")
+	case offset != 0:
+		return nil, protocols.Errorf(RequestBodyStreamExhausted, "the delegate gives a body from its beginning, not from %d", offset)
 	}
 	r.room.Pause()
 	defer r.room.Continue()

@@ -106,7 +106,7 @@ func (o *explainOptions) ask(command *cobra.Command, c urlsession.Configuration,
 	if err != nil {
 		return nil, err
 	}
-	if err := setFields(req.Header, o.headers); err != nil {
+	if err := setFields(command.Context(), req.Header, o.headers); err != nil {
 		return nil, err
 	}
 	shown.URL = showURL(req.URL)

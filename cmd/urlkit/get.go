@@ -19,10 +19,11 @@ http: to public hosts is refused by App Transport Security unless
 status of 400 or more is not an error without -f. A transfer on which no byte
 moves for 60 seconds is given up.
 
-What -v and --json tell comes without secrets: user info in URLs and the values of
-Authorization, Proxy-Authorization, Cookie, Set-Cookie and of fields whose name
-says token, secret, password or API key read [redacted]. They do show the query of a
-URL, which lines and error messages do not.
+What -v and --json tell comes without secrets: user info in URLs, also in those
+inside header fields, and the values of Authorization, Proxy-Authorization, Cookie,
+Set-Cookie and of fields whose name says token, secret, password or API key, in
+capitals or not, read [redacted]. They do show the query of a URL, which lines and
+error messages do not.
 
 SIGINT or SIGTERM cancels everything; files that are not whole are removed. A second
 one kills at once. If several URLs fail, the exit status is that of the first of

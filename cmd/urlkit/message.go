@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -77,11 +78,11 @@ type message struct {
 	stdin  io.Reader
 }
 
-func (o *messageOptions) read(stdin io.Reader) (*message, error) {
+func (o *messageOptions) read(ctx context.Context, stdin io.Reader) (*message, error) {
 	m := &message{method: o.method, header: make(http.Header), stdin: stdin}
 	var err error
 	if len(o.data) > 0 {
-		if m.data, err = readData(o.data, stdin); err != nil {
+		if m.data, err = readData(ctx, o.data, stdin); err != nil {
 			return nil, err
 		}
 		m.header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -105,7 +106,7 @@ func (o *messageOptions) read(stdin io.Reader) (*message, error) {
 			m.header.Set(field.name, field.value)
 		}
 	}
-	if err := setFields(m.header, o.headers); err != nil {
+	if err := setFields(ctx, m.header, o.headers); err != nil {
 		return nil, err
 	}
 	if m.method == "" {
@@ -159,7 +160,7 @@ func (m *message) request(rawURL, upload string) (*urlsession.Request, error) {
 
 // readData joins the values of -d as curl does: what comes from a file loses its
 // line ends and zeros.
-func readData(values []string, stdin io.Reader) ([]byte, error) {
+func readData(ctx context.Context, values []string, stdin io.Reader) ([]byte, error) {
 	pieces := make([][]byte, 0, len(values))
 	for _, value := range values {
 		name, isFile := strings.CutPrefix(value, "@")
@@ -168,7 +169,7 @@ func readData(values []string, stdin io.Reader) ([]byte, error) {
 
 			continue
 		}
-		data, err := readNamed(name, stdin)
+		data, err := within(ctx, func() ([]byte, error) { return readNamed(name, stdin) })
 		if err != nil {
 			return nil, failed(exitRead, "-d: %w", err)
 		}
@@ -189,11 +190,11 @@ func readNamed(name string, stdin io.Reader) ([]byte, error) {
 
 // setFields reads the values of -H. Those that name the same field add up, and win
 // over what other flags set.
-func setFields(header http.Header, lines []string) error {
+func setFields(ctx context.Context, header http.Header, lines []string) error {
 	given := make(http.Header)
 	for _, line := range lines {
 		if name, isFile := strings.CutPrefix(line, "@"); isFile {
-			data, err := os.ReadFile(name)
+			data, err := within(ctx, func() ([]byte, error) { return os.ReadFile(name) })
 			if err != nil {
 				return failed(exitRead, "-H: %w", err)
 			}

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -44,23 +44,41 @@ func showRaw(argument string) string {
 
 // showField is the value of a header field, without secrets.
 func showField(name, value string) string {
-	switch name = http.CanonicalHeaderKey(name); name {
-	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie":
+	name = strings.ToLower(name) // canonical names keep no inner capitals: X-AccessToken is X-Accesstoken
+	if namesSecret(name) {
 		return hidden
-	case "Location", "Content-Location", "Referer":
+	}
+	shown := printable(value)
+	switch name {
+	case "location", "content-location", "referer":
 		if u, err := url.Parse(value); err == nil {
-			return showURL(u)
-		}
-
-		return showRaw(value)
-	}
-	for _, secret := range []string{"Token", "Secret", "Password", "Api-Key", "Apikey"} {
-		if strings.Contains(name, secret) {
-			return hidden
+			shown = showURL(u)
+		} else {
+			shown = showRaw(value)
 		}
 	}
 
-	return printable(value)
+	return userInfo.ReplaceAllLiteralString(shown, "//"+hidden+"@")
+}
+
+// userInfo is what comes before the host in a URL that stands in a text: to the last
+// @ before the end of the authority (RFC 3986 §3.2), of a quotation or of a word.
+var userInfo = regexp.MustCompile(`//[^/?#\s<>"]*@`)
+
+// namesSecret tells of a field's name in lower case whether its values are secret.
+func namesSecret(name string) bool {
+	switch name {
+	case "authorization", "proxy-authorization", "cookie", "set-cookie":
+		return true
+	}
+	joined := strings.NewReplacer("-", "", "_", "").Replace(name)
+	for _, secret := range []string{"token", "secret", "password", "apikey"} {
+		if strings.Contains(joined, secret) {
+			return true
+		}
+	}
+
+	return false
 }
 
 // printable is a text that cannot steer a terminal: servers choose field values.

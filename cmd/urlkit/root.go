@@ -31,11 +31,14 @@ func run(ctx context.Context, args []string, std streams) int {
 	command, err := root.ExecuteContextC(ctx)
 	var (
 		r *reported
+		i *interruption
 		f *failure
 		e *urlsession.Error
 	)
 	switch {
 	case err == nil, errors.As(err, &r):
+	case errors.As(err, &i):
+		fmt.Fprintf(std.err, "urlkit: %s: everything was cancelled\n", i)
 	case errors.As(err, &f), errors.As(err, &e):
 		complain(std.err, "", err)
 	default: // of the command line's library

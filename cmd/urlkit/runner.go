@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,8 +33,10 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 	if err := o.validate(urls); err != nil {
 		return err
 	}
-	list, err := o.transfers(urls, std.in)
-	if err != nil {
+	list, err := o.transfers(ctx, urls, std.in)
+	if i := (*interruption)(nil); errors.As(err, &i) {
+		return o.cancelled(i)
+	} else if err != nil {
 		return err
 	}
 	r, err := newRunner(o, std, len(list))
@@ -180,17 +181,22 @@ func (r *runner) conclude(ctx context.Context) error {
 			continue
 		}
 		if i := interruptedBy(ctx); i != nil {
-			if !r.options.silent || r.options.showError {
-				fmt.Fprintf(r.std.err, "urlkit: %s: everything was cancelled\n", i)
-			}
-
-			return &reported{i.status()}
+			return r.options.cancelled(i)
 		}
 
 		return &reported{exitOf(o.err)}
 	}
 
 	return r.err
+}
+
+// cancelled is the outcome of a command that was interrupted.
+func (o *options) cancelled(i *interruption) error {
+	if o.silent && !o.showError {
+		return &reported{i.status()}
+	}
+
+	return i
 }
 
 // delegate answers the questions of one transfer.

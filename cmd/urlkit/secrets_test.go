@@ -12,6 +12,8 @@ func TestSecrets(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Set-Cookie", "sid=SECRET-cookie; Path=/")
 		w.Header().Set("X-Auth-Token", "SECRET-token")
+		w.Header().Set("X-CsrfToken", "SECRET-csrf")
+		w.Header().Set("Link", "<http://me:SECRET-link@"+r.Host+"/>; rel=next")
 		w.Header().Set("X-Harmless", "shown\u009b31m")
 		if r.URL.Path == "/from" {
 			w.Header().Set("Location", "http://me:SECRET-location@"+r.Host+"/to")
@@ -31,7 +33,7 @@ func TestSecrets(t *testing.T) {
 	tests := [][]string{
 		{"-L", "-u", "me:SECRET-u", s.URL + "/from?q=1"},
 		{"-L", userInfo + "/from?q=1"},
-		{"-L", "-H", "Authorization: Basic SECRET-h", "-H", "Cookie: a=SECRET-c", "-H", "Proxy-Authorization: SECRET-p", "-H", "X-Api-Key: SECRET-k", s.URL + "/from?q=1"},
+		{"-L", "-H", "Authorization: Basic SECRET-h", "-H", "Cookie: a=SECRET-c", "-H", "Proxy-Authorization: SECRET-p", "-H", "X-Api-Key: SECRET-k", "-H", "x-accesstoken: SECRET-a", "-H", "Referer: http://me:SECRET-r@h/", s.URL + "/from?q=1"},
 	}
 	for _, args := range tests {
 		for _, extra := range [][]string{{"-v"}, {"--json"}, {"-v", "--json"}, {"-v", "-o", t.TempDir() + "/f"}} {
@@ -74,5 +76,31 @@ func TestShowURL(t *testing.T) {
 	}
 	if got := showRaw("http://u:p@["); got != "[redacted]@[" {
 		t.Errorf("shown as %s", got)
+	}
+}
+
+func TestShowField(t *testing.T) {
+	for _, name := range []string{
+		"Authorization", "PROXY-AUTHORIZATION", "cookie", "Set-Cookie", "X-AccessToken", "X-Accesstoken", "X-Csrftoken",
+		"Clientsecret", "X-USERPASSWORD", "X-Api-Key", "X-Myapikey", "x_api_key",
+	} {
+		if got := showField(name, "value"); got != hidden {
+			t.Errorf("%s is shown as %s", name, got)
+		}
+	}
+	for _, test := range []struct{ name, value, want string }{
+		{"Link", `<http://u:p@h/>; rel="next", <//v:q@i/?a=b@c>`, `<http://[redacted]@h/>; rel="next", <//[redacted]@i/?a=b@c>`},
+		{"Refresh", "0; url=ftp://u:p@p@h", "0; url=ftp://[redacted]@h"},
+		{"Origin", "http://u@h", "http://[redacted]@h"},
+		{"Location", "http://u:p@h/?to=http://v:q@i/", "http://[redacted]@h/?to=http://[redacted]@i/"},
+		{"Location", "http://u:p/q@h:x/", "[redacted]@h:x/"},
+		{"referer", "//u:p@h/", "//[redacted]@h/"},
+		{"From", "someone@example.com", "someone@example.com"},
+		{"Link", "<https://h/p@1>, <https://i/>; title=a@b", "<https://h/p@1>, <https://i/>; title=a@b"},
+		{"Content-Type", "text/plain", "text/plain"},
+	} {
+		if got := showField(test.name, test.value); got != test.want {
+			t.Errorf("%s: %s is shown as %s, want %s", test.name, test.value, got, test.want)
+		}
 	}
 }

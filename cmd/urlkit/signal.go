@@ -26,12 +26,33 @@ func interruptedBy(ctx context.Context) *interruption {
 	return nil
 }
 
+// within is what do gives, or why ctx ended before. Then do is left behind: what
+// reads a pipe or a terminal cannot be ended, but the process can.
+func within(ctx context.Context, do func() ([]byte, error)) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	came := make(chan result, 1)
+	go func() {
+		data, err := do()
+		came <- result{data, err}
+	}()
+	select {
+	case r := <-came:
+		return r.data, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // interruptible gives a context that the first SIGINT, SIGTERM or SIGHUP ends, so
-// that nothing half-done stays behind. The second one kills, as it does programs
-// that catch none. stop gives the signals back.
+// that nothing half-done stays behind. The second one ends the process, whatever it
+// waits for. stop gives the signals back; it is called once.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2)
+	stopped := make(chan struct{})
 	// SIGINT is caught even where a shell's background job ignores it: who sends it
 	// by hand means it.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -41,20 +62,29 @@ func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	// A reader that went away is a write error, not the end of the other transfers.
 	signal.Ignore(syscall.SIGPIPE)
 	go func() {
-		select {
-		case s := <-signals:
-			signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-			number, ok := s.(syscall.Signal)
-			if !ok {
-				number = syscall.SIGINT
+		for second := false; ; second = true {
+			select {
+			case s := <-signals:
+				number, ok := s.(syscall.Signal)
+				if !ok {
+					number = syscall.SIGINT
+				}
+				i := &interruption{number}
+				if second {
+					// Not by the signal itself: signal.Reset would have it ignored again
+					// where the process began so.
+					os.Exit(i.status())
+				}
+				cancel(i)
+			case <-stopped:
+				return
 			}
-			cancel(&interruption{number})
-		case <-ctx.Done():
 		}
 	}()
 
 	return ctx, func() {
 		signal.Stop(signals)
+		close(stopped)
 		cancel(nil)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -71,6 +72,9 @@ func TestInterruption(t *testing.T) {
 		signal syscall.Signal
 		status int
 	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}, {syscall.SIGHUP, 129}} {
+		if test.signal == syscall.SIGHUP && signal.Ignored(syscall.SIGHUP) {
+			continue // these tests run under nohup, and so does the command
+		}
 		dir := t.TempDir()
 		c := process(t, dir, "get", "-o", "out", "-O", s.URL+"/a", s.URL+"/b")
 		var stderr bytes.Buffer
@@ -93,36 +97,95 @@ func TestInterruption(t *testing.T) {
 	}
 }
 
-// The second signal kills even a command that waits for something else.
+// The second signal ends even a command that waits for something else, and one that
+// a shell began with SIGINT ignored, as it does its background jobs.
 func TestSecondSignal(t *testing.T) {
-	s := serve(t, text(strings.Repeat("x", 1<<20)))
-	c := process(t, t.TempDir(), "get", s.URL)
-	out, err := c.StdoutPipe() // which nobody reads: the command hangs in a write
+	for _, ignored := range []bool{false, true} {
+		c := process(t, t.TempDir(), "get", "--cacert", "/dev/stdin", "https://127.0.0.1:1/") // which looks at no signal
+		if ignored {
+			c = ignoring(t, c)
+		}
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		startReading(t, c)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = c.Wait()
+		}()
+		await(t, "the end", func() bool {
+			_ = c.Process.Signal(syscall.SIGINT)
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		})
+		if got := c.ProcessState.ExitCode(); got != 130 {
+			t.Errorf("ignored %v: %v, want exit status 130", ignored, c.ProcessState)
+		}
+		lacks(t, "what a killed command says", stderr.String(), "cancelled")
+	}
+}
+
+// startReading starts a process, and returns when it reads standard input, which
+// does not end.
+func startReading(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
+	if _, err := in.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil { // more than a pipe holds
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = c.Wait()
-	}()
-	await(t, "the end", func() bool {
-		_ = c.Process.Signal(syscall.SIGINT)
-		select {
-		case <-done:
-			return true
-		default:
-			return false
+}
+
+// ignoring is a process that begins with SIGINT ignored.
+func ignoring(t *testing.T, c *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	shell := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", `trap "" INT; exec "$0" "$@"`}, c.Args...)...)
+	shell.Env, shell.Dir = c.Env, c.Dir
+
+	return shell
+}
+
+// What is read before anything is sent does not hold up an interruption either.
+func TestInterruptedReading(t *testing.T) {
+	for _, args := range [][]string{
+		{"get", "-d", "@-", "http://127.0.0.1:1/"},
+		{"get", "-d", "@/dev/stdin", "http://127.0.0.1:1/"},
+		{"get", "-H", "@/dev/stdin", "http://127.0.0.1:1/"},
+		{"get", "-s", "-d", "@-", "http://127.0.0.1:1/"},
+		{"explain", "-H", "@/dev/stdin", "http://127.0.0.1:1/"},
+	} {
+		for _, ignored := range []bool{false, true} {
+			c := process(t, t.TempDir(), args...)
+			if ignored {
+				c = ignoring(t, c)
+			}
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			startReading(t, c)
+			late := time.AfterFunc(20*time.Second, func() { _ = c.Process.Kill() })
+			_ = c.Process.Signal(syscall.SIGINT)
+			_ = c.Wait()
+			late.Stop()
+			if got := c.ProcessState.ExitCode(); got != 130 {
+				t.Errorf("%q: %v, want exit status 130", args, c.ProcessState)
+			}
+			want := "urlkit: interrupt: everything was cancelled\n"
+			if args[1] == "-s" {
+				want = ""
+			}
+			if got := stderr.String(); got != want {
+				t.Errorf("%q says %q, want %q", args, got, want)
+			}
 		}
-	})
-	if got := c.ProcessState.ExitCode(); got != -1 {
-		t.Errorf("exit status %d, and a signal should have ended it", got)
 	}
 }
 

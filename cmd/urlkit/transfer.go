@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/url"
@@ -54,8 +55,8 @@ const (
 func (t target) saves() bool { return t.kind == toFile || t.kind == toRemote || t.kind == toDevice }
 
 // transfers makes one of each URL. What is wrong with one URL ends that one only.
-func (o *options) transfers(urls []string, stdin io.Reader) ([]*transfer, error) {
-	m, err := o.message.read(stdin)
+func (o *options) transfers(ctx context.Context, urls []string, stdin io.Reader) ([]*transfer, error) {
+	m, err := o.message.read(ctx, stdin)
 	if err != nil {
 		return nil, err
 	}

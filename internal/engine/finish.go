@@ -2,8 +2,12 @@ package engine
 
 // Cancel refuses new loads and cancels the running ones. It does not wait.
 func (e *Engine) Cancel() {
-	for _, l := range e.clock.close() {
-		l.abandon(ErrInvalidated)
+	running := e.clock.close()
+	for _, l := range running {
+		l.cancel(ErrInvalidated)
+	}
+	for _, l := range running {
+		go l.abandon(ErrInvalidated) // closing a body may wait for the app's
 	}
 }
 

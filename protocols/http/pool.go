@@ -67,7 +67,13 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	if h.waiting.len() == 0 {
 		c = p.pick(h)
 	}
+	full := c == nil && h.shared != nil
 	p.mu.Unlock()
+	if full && req.Nested && !k.http1 && k.bind == "" {
+		k.http1 = true // those who have the streams may wait for it
+
+		return p.acquire(ctx, k, req)
+	}
 	if c != nil {
 		if c.alive() {
 			return c, nil
