@@ -27,6 +27,9 @@ func flaws() map[string]flaw {
 	return all
 }
 
+// racy is the row whose wrong protocol is a data race under concurrent loads.
+const racy = "own-response"
+
 // Each row fails for the protocol that breaks it, and no other row does.
 func TestBrokenProtocols(t *testing.T) {
 	all := flaws()
@@ -35,7 +38,7 @@ func TestBrokenProtocols(t *testing.T) {
 	slots := make(chan struct{}, 8) // they wait more than they work
 	var wg sync.WaitGroup
 	for i, row := range rows {
-		if broken := all[row.Name]; broken != nil {
+		if broken := all[row.Name]; broken != nil && !(raced && row.Name == racy) {
 			wg.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
@@ -46,6 +49,9 @@ func TestBrokenProtocols(t *testing.T) {
 	wg.Wait()
 	for i, row := range rows {
 		t.Run(row.Name, func(t *testing.T) {
+			if raced && row.Name == racy {
+				t.Skip("what the wrong protocol does is a data race, which is why the row is there")
+			}
 			if reports[i] == nil {
 				t.Fatal("no wrong protocol shows that the row can fail")
 			}

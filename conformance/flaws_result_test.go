@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -20,6 +22,35 @@ var resultFlaws = map[string]flaw{
 
 		return resp, err
 	}),
+	"own-response": func(_ *testing.T, c protocols.Client) protocols.URLProtocol {
+		type kept struct {
+			ctx  context.Context
+			resp *protocols.Response
+		}
+		var mu sync.Mutex
+		var used []kept // for the next loads, to save allocations
+		inner := newFrame(c)
+
+		return altered{inner, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
+			resp, err := inner.Load(ctx, req)
+			if err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i, old := range used {
+				if old.ctx.Err() != nil { // that load has ended
+					*old.resp, resp = *resp, old.resp
+					used = slices.Delete(used, i, i+1)
+
+					break
+				}
+			}
+			used = append(used, kept{ctx, resp})
+
+			return resp, nil
+		}}
+	},
 	"missing": onLoad(func(ctx context.Context, req *protocols.Request, p protocols.URLProtocol) (*protocols.Response, error) {
 		resp, err := p.Load(ctx, req)
 		if err == nil && resp.StatusCode == 404 {

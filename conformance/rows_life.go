@@ -121,18 +121,28 @@ func (r *rig) goroutines() []string {
 	return stacks
 }
 
-func closeSparesLoads(ctx context.Context, r *rig) error {
+// toClose gives a clean load, and a session whose protocol can be closed.
+func (r *rig) toClose(ctx context.Context) (*clean, *session, io.Closer, error) {
 	clean, err := r.clean(ctx, r.medium())
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	s, err := r.session(nil)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	closer, ok := protocols.As[io.Closer](s.spy)
 	if !ok {
-		return notApplicable("the protocol is no io.Closer")
+		return nil, nil, nil, notApplicable("the protocol is no io.Closer")
+	}
+
+	return clean, s, closer, nil
+}
+
+func closeSparesLoads(ctx context.Context, r *rig) error {
+	clean, s, closer, err := r.toClose(ctx)
+	if err != nil {
+		return err
 	}
 	o := s.start(ctx, clean.request, oneHop)
 	if o.err != nil {
@@ -157,17 +167,9 @@ func closeSparesLoads(ctx context.Context, r *rig) error {
 }
 
 func loadAfterClose(ctx context.Context, r *rig) error {
-	clean, err := r.clean(ctx, r.medium())
+	clean, s, closer, err := r.toClose(ctx)
 	if err != nil {
 		return err
-	}
-	s, err := r.session(nil)
-	if err != nil {
-		return err
-	}
-	closer, ok := protocols.As[io.Closer](s.spy)
-	if !ok {
-		return notApplicable("the protocol is no io.Closer")
 	}
 	var closing error
 	if err := r.within(func() { closing = closer.Close() }); err != nil {

@@ -18,6 +18,10 @@ var resultRows = []Row{
 		Why: "with both, one of the two is lost and its connection leaks; with neither, there is nothing to report",
 	},
 	{
+		Name: "own-response", Clause: 1, need: needContent, run: ownResponse,
+		Why: "the session puts its own body into a response: one that is given twice changes in the hands of who has it",
+	},
+	{
 		Name: "missing", Clause: 13, need: needMissing, run: missing,
 		Why: "a status that comes as an error loses its header and body; a miss that looks like success is worse",
 	},
@@ -84,6 +88,30 @@ func oneResult(ctx context.Context, r *rig) error {
 		case !c.nothing && c.err != nil:
 			return fmt.Errorf("%s: Load returned a response and an error: %w", req, c.err)
 		}
+	}
+
+	return nil
+}
+
+func ownResponse(ctx context.Context, r *rig) error {
+	req, err := r.ask(r.medium())
+	if err != nil {
+		return err
+	}
+	s, err := r.session(nil)
+	if err != nil {
+		return err
+	}
+	seen := make(map[*protocols.Response]bool)
+	for range 3 {
+		o := s.load(ctx, req)
+		if o.err != nil {
+			return o.err
+		}
+		if seen[o.call.given] {
+			return errors.New("a response is returned that another load has returned before")
+		}
+		seen[o.call.given] = true
 	}
 
 	return nil

@@ -55,9 +55,10 @@ func (s *spy) Unwrap() protocols.URLProtocol { return s.inner }
 
 // call is one Load of the protocol as it really went.
 type call struct {
-	resp     protocols.Response // as returned; Body is read through body
-	body     *spyBody           // nil: none, or NoBody
-	nothing  bool               // a nil Response
+	resp     protocols.Response  // as returned; Body is read through body
+	given    *protocols.Response // what resp is a copy of
+	body     *spyBody            // nil: none, or NoBody
+	nothing  bool                // a nil Response
 	err      error
 	panicked any
 
@@ -144,7 +145,7 @@ func (c *call) load(ctx context.Context, p protocols.URLProtocol, req *protocols
 	resp, err = p.Load(ctx, req)
 	c.err, c.nothing = err, resp == nil
 	if resp != nil {
-		c.resp = *resp
+		c.resp, c.given = *resp, resp
 	}
 
 	return resp, err

@@ -75,6 +75,8 @@ func (r *run) inform(_ context.Context, resp *protocols.Response) {
 // blocking call asks on the goroutine of its caller. A task that is suspended
 // meanwhile goes on when it is resumed.
 func ask[T any](r *run, question func(ctx context.Context) T) (answer T, err error) {
+	r.room.Pause() // the clocks stand still
+	defer r.room.Continue()
 	if r.untold.Swap(false) {
 		r.tell(func() {}) // a question comes after what was left to others to tell
 	}

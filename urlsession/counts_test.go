@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/urlsession"
@@ -94,5 +96,29 @@ func TestMetricsThatAreNotTold(t *testing.T) {
 		if x.RequestHeaderBytesSent != -1 || x.ResponseHeaderBytesReceived != -1 || x.ResourceFetchType != want {
 			t.Errorf("%s: %d, %d, %d", url, x.RequestHeaderBytesSent, x.ResponseHeaderBytesReceived, x.ResourceFetchType)
 		}
+	}
+}
+
+// A task without a transaction has a beginning and an end.
+func TestMetricsWithoutATransaction(t *testing.T) {
+	leak.Check(t)
+	var metrics []*urlsession.TaskMetrics
+	s := delegated(t, &urlsession.Delegate{
+		DidFinishCollecting: func(_ urlsession.Task, m *urlsession.TaskMetrics) { metrics = append(metrics, m) },
+	}, nil)
+	failing := s.DownloadTask(get(t, "data:,x"))
+	failing.SaveTo = filepath.Join(t.TempDir(), "no", "such", "folder")
+	failing.Resume()
+	_ = wait(t, failing)
+	never := s.DataTask(get(t, "data:,x"))
+	never.Cancel()
+	_ = wait(t, never)
+	for _, m := range metrics {
+		if took := m.End.Sub(m.Start); m.Start.IsZero() || took < 0 || took > time.Minute {
+			t.Errorf("from %v to %v", m.Start, m.End)
+		}
+	}
+	if len(metrics) != 2 {
+		t.Error(len(metrics))
 	}
 }

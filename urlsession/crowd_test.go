@@ -271,3 +271,19 @@ func TestCancelWaiting(t *testing.T) {
 	}
 	ended(t, tasks[0], tasks[1], tasks[4])
 }
+
+// Over HTTP/2 a host's tasks do not wait for the end of the first six.
+func TestTurnsWidenAtTheHead(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "h2", orderOrigin())
+	s := delegated(t, nil, nil)
+	for range 10 {
+		s.DataTask(get(t, base+"/hang")).Resume()
+	}
+	late := s.DataTask(get(t, base+"/plain"))
+	late.Resume()
+	if err := wait(t, late); err != nil {
+		t.Error(err)
+	}
+	s.InvalidateAndCancel()
+}

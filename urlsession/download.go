@@ -2,10 +2,12 @@ package urlsession
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 
+	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/internal/publish"
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -49,7 +51,9 @@ func (s *Session) DownloadTaskWithHandler(req *Request, handler func(f *Temporar
 func (s *Session) Download(ctx context.Context, req *Request, path string) (*Response, error) {
 	t := &DownloadTask{SaveTo: path}
 	if path == "" {
-		return nil, &Error{Code: CannotCreateFile, Op: "download", URL: redacted(req.URL), Err: os.ErrInvalid}
+		engine.Drop(req.Body)
+
+		return nil, &Error{Code: CannotCreateFile, Op: "download", URL: redacted(req.URL), Err: errNoPath}
 	}
 	r, err := s.call(ctx, t, req)
 	if err != nil {
@@ -59,6 +63,8 @@ func (s *Session) Download(ctx context.Context, req *Request, path string) (*Res
 
 	return t.Response(), err
 }
+
+var errNoPath = errors.New("the path for the file is empty")
 
 // TemporaryFile is a download that is whole (what Apple's didFinishDownloadingTo
 // gives by its location).

@@ -365,3 +365,22 @@ func TestDownloadWithoutATemporaryFolder(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A delegate that moves a download where SaveTo has put it already does no harm; to
+// another place it is an error.
+func TestMoveToAfterSaveTo(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", orderOrigin())
+	path := filepath.Join(t.TempDir(), "file")
+	for other, code := range map[string]string{"": "nil", ".other": "-3005"} {
+		s := delegated(t, &urlsession.Delegate{
+			DidFinishDownloading: func(_ *urlsession.DownloadTask, f *urlsession.TemporaryFile) error { return f.MoveTo(path + other) },
+		}, nil)
+		task := s.DownloadTask(get(t, base+"/plain"))
+		task.SaveTo = path
+		task.Resume()
+		if err := wait(t, task); ending(err) != code {
+			t.Errorf("%q: %v", other, err)
+		}
+	}
+}

@@ -2,9 +2,12 @@ package urlsession_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,4 +112,73 @@ func TestLoadInACallbackWithAllConnectionsTaken(t *testing.T) {
 	if got := words.String(); !strings.Contains(got, "blocking(hello,nil)") {
 		t.Error(got)
 	}
+}
+
+// The delegate of a blocking call may load while the call has the only connection.
+func TestLoadInACallbackOfACall(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := 5
+		if r.URL.Path == "/large" {
+			n = 8 << 20
+		}
+		_, _ = w.Write(make([]byte, n))
+	}))
+	s := delegated(t, nil, func(c *urlsession.Configuration) {
+		c.MaximumConnectionsPerHost, c.RequestTimeout = 1, 5*time.Second
+	})
+	var once sync.Once
+	var inner error
+	ctx := urlsession.WithTaskDelegate(t.Context(), &urlsession.Delegate{DidReceiveData: func(urlsession.Task, []byte) {
+		once.Do(func() { _, _, inner = s.Data(t.Context(), get(t, base+"/small")) })
+	}})
+	if _, _, err := s.Data(ctx, get(t, base+"/large")); err != nil || inner != nil {
+		t.Error(err, inner)
+	}
+}
+
+// So may a callback while tasks that wait for it have all streams of a connection.
+func TestLoadInACallbackWithAllStreamsTaken(t *testing.T) {
+	leak.Check(t)
+	const streams = 3
+	arrived := make(chan struct{}, streams)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/small" {
+			_, _ = io.WriteString(w, "hello")
+
+			return
+		}
+		_, _ = w.Write(make([]byte, 8<<20)) // more than a stream's window, so that it stays open
+	}))
+	server.EnableHTTP2 = true
+	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate()}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	var once sync.Once
+	inner := make(chan error, 1)
+	var s *urlsession.Session
+	s = delegated(t, &urlsession.Delegate{
+		DidReceiveResponse: func(context.Context, urlsession.Task, *urlsession.Response) urlsession.ResponseDisposition {
+			arrived <- struct{}{}
+
+			return urlsession.ResponseAllow
+		},
+		DidReceiveData: func(urlsession.Task, []byte) {
+			once.Do(func() {
+				for range streams {
+					<-arrived
+				}
+				_, _, err := s.Data(t.Context(), get(t, server.URL+"/small"))
+				inner <- err
+			})
+		},
+	}, func(c *urlsession.Configuration) { c.RequestTimeout = 5 * time.Second })
+	for range streams {
+		s.DataTask(get(t, server.URL+"/large")).Resume()
+	}
+	if err := <-inner; err != nil {
+		t.Error(err)
+	}
+	s.InvalidateAndCancel()
 }

@@ -125,3 +125,16 @@ func TestMockWithoutSecurity(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The length in the answer to HEAD is not that of a body.
+func TestHeadOfALargeBody(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000000")
+	}))
+	s := delegated(t, (&recorder{}).delegate(), func(c *urlsession.Configuration) { c.MaximumDataLength = 10 })
+	data, resp, err := s.Data(t.Context(), request(t, http.MethodHead, base, nil))
+	if err != nil || len(data) != 0 || resp.ContentLength != 1_000_000 {
+		t.Errorf("%q, %+v, %v", data, resp, err)
+	}
+}

@@ -8,8 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -253,4 +255,100 @@ func TestCloseAtOnce(t *testing.T) {
 	if got := words.String(); strings.Count(got, "complete(-999)") != 4 || strings.Count(got, "invalid") != 1 || !strings.HasSuffix(got, " invalid") {
 		t.Error(got)
 	}
+}
+
+// Close ends a blocking call whose question waits for the end of its context.
+func TestCloseEndsTheQuestionOfACall(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", orderOrigin())
+	asked := make(chan struct{})
+	s := delegated(t, &urlsession.Delegate{
+		DidReceiveChallenge: func(ctx context.Context, _ urlsession.Task, _ *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+			close(asked)
+			<-ctx.Done()
+
+			return urlsession.PerformDefaultHandling, nil
+		},
+	}, nil)
+	failed := make(chan error, 1)
+	go func() {
+		_, _, err := s.Data(t.Context(), get(t, base+"/secret"))
+		failed <- err
+	}()
+	<-asked
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Close waits for a question")
+	}
+	wantCode(t, <-failed, urlsession.Cancelled, urlsession.ErrSessionInvalidated)
+}
+
+// DidBecomeInvalid comes after the last call of a blocking call's own delegate.
+func TestInvalidAfterTheLastCall(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", orderOrigin())
+	r := &recorder{}
+	s := delegated(t, &urlsession.Delegate{DidBecomeInvalid: func(error) { r.say("invalid") }}, nil)
+	begun := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ctx := urlsession.WithTaskDelegate(t.Context(), &urlsession.Delegate{
+			DidReceiveData: func(urlsession.Task, []byte) { close(begun) },
+			DidComplete:    func(_ urlsession.Task, err error) { r.say("complete(%s)", ending(err)) },
+		})
+		_, _, _ = s.Data(ctx, get(t, base+"/cut"))
+	}()
+	<-begun
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	<-done
+	if got := r.String(); !strings.HasSuffix(got, "invalid") || !strings.HasPrefix(got, "complete(") {
+		t.Error(got)
+	}
+}
+
+// Invalidation does not wait for a body that does not let go of its reader.
+func TestInvalidateDoesNotWait(t *testing.T) {
+	leak.Check(t)
+	release := make(chan struct{})
+	s := delegated(t, nil, func(c *urlsession.Configuration) {
+		c.Protocols = []protocols.Scheme{{Name: "stuck", Security: protocols.Local, New: func(protocols.Client) protocols.URLProtocol {
+			return loaderFunc(func(context.Context, *protocols.Request) (*protocols.Response, error) {
+				return &protocols.Response{ContentLength: -1, Body: stuckBody{release}}, nil
+			})
+		}}}
+	})
+	if _, err := s.Bytes(t.Context(), get(t, "stuck:")); err != nil {
+		t.Fatal(err)
+	}
+	returned := make(chan struct{})
+	go func() {
+		s.InvalidateAndCancel()
+		close(returned)
+	}()
+	select {
+	case <-returned:
+	case <-time.After(20 * time.Second):
+		t.Error("InvalidateAndCancel waits for a body to close")
+	}
+	close(release)
+}
+
+// stuckBody is a body whose Close waits.
+type stuckBody struct{ release chan struct{} }
+
+func (stuckBody) Read([]byte) (int, error) { return 1, nil }
+
+func (b stuckBody) Close() error {
+	<-b.release
+
+	return nil
 }

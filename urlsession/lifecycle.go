@@ -3,6 +3,8 @@ package urlsession
 import (
 	"context"
 	"time"
+
+	"github.com/urlkit/urlkit/internal/engine"
 )
 
 func (t *task) Resume() {
@@ -257,7 +259,7 @@ func (r *run) handOut(handler func(*TemporaryFile, *Response, error), resp *Resp
 // finish lets go of the task and of those who wait, once all was told.
 func (t *task) finish() {
 	s := t.retire()
-	drop(t.request.Body)
+	engine.Drop(t.request.Body)
 	s.ended(t)
 }
 

@@ -83,22 +83,8 @@ func onEachWire(t *testing.T, handler http.Handler, test func(t *testing.T, base
 // be nil.
 func session(t testing.TB, change func(*urlsession.Configuration)) *urlsession.Session {
 	t.Helper()
-	cfg := urlsession.EphemeralConfiguration()
-	cfg.RootCAs = roots()
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := urlsession.New(cfg, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
 
-	return s
+	return delegated(t, nil, change)
 }
 
 func get(t testing.TB, url string) *urlsession.Request {

@@ -170,7 +170,7 @@ func (s *core) refused(req *Request) error {
 	if !s.lifetime.invalidated.Load() {
 		return nil
 	}
-	drop(req.Body)
+	engine.Drop(req.Body)
 	t := task{request: Request{Method: req.Method, URL: req.URL}}
 
 	return t.cancelled(ErrSessionInvalidated)

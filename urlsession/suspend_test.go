@@ -169,7 +169,7 @@ func TestClocksDuringAQuestion(t *testing.T) {
 			}
 
 			return hi(ctx, req)
-		}, nil)
+		}, func(c *urlsession.Configuration) { c.ResourceTimeout = 90 * time.Minute }) // what is told takes an hour of it
 		task := s.DataTask(get(t, "made://host/"))
 		began := time.Now()
 		task.Resume()

@@ -122,11 +122,8 @@ func (s *Session) count(t *task) bool {
 	if s.tasks.refused {
 		return false
 	}
-	if s.tasks.all == nil {
-		s.tasks.all = make(map[int]*task)
-	}
 	t.call = true
-	s.tasks.all[t.id] = t
+	s.tasks.add(t)
 
 	return true
 }

@@ -113,8 +113,6 @@ func (r *run) newStream(offset int64) (io.ReadCloser, error) {
 	case offset != 0:
 		return nil, protocols.Errorf(RequestBodyStreamExhausted, "the delegate gives a body from its beginning, not from %d", offset)
 	}
-	r.room.Pause()
-	defer r.room.Continue()
 	answer, err := ask(r, func(ctx context.Context) newBody {
 		stream, err := need(ctx, r.task.self)
 
@@ -145,17 +143,6 @@ type newBody struct {
 func (b newBody) drop() {
 	if b.stream != nil {
 		_ = b.stream.Close()
-	}
-}
-
-// drop closes the app's reader of a body that can be read only once, where nobody
-// has opened it: a session closes it in every outcome.
-func drop(b *Body) {
-	if b == nil || !b.Once {
-		return
-	}
-	if rc, err := b.OpenAt(0); err == nil {
-		_ = rc.Close()
 	}
 }
 

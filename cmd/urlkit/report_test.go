@@ -88,6 +88,11 @@ func TestRecords(t *testing.T) {
 	if got := content(t, file); got != "body" {
 		t.Errorf("the file is %q", got)
 	}
+	alone := try(t, "get", "--json", "-L", s.URL+"/from").want(t, 0)
+	var one record
+	if err := json.Unmarshal([]byte(alone.out), &one); err != nil || len(one.Transactions) != 2 || !one.Transactions[1].Reused {
+		t.Errorf("the second transaction of a URL alone has another connection: %v, %s", err, alone.out)
+	}
 }
 
 func TestExplain(t *testing.T) {

@@ -36,11 +36,16 @@ func (h *hop) watchUpload(b *protocols.Body) *protocols.Body {
 
 // dropBody closes the app's reader where nobody has opened it: a stage refused
 // the request, or the protocol took no body.
-func (l *load) dropBody() {
-	if b := l.first.given.Body; b != nil && b.Once {
-		if rc, err := b.OpenAt(0); err == nil {
-			_ = rc.Close()
-		}
+func (l *load) dropBody() { Drop(l.first.given.Body) }
+
+// Drop closes the app's reader of a body that can be read only once, where nobody
+// has opened it: a session closes it in every outcome.
+func Drop(b *protocols.Body) {
+	if b == nil || !b.Once {
+		return
+	}
+	if rc, err := b.OpenAt(0); err == nil {
+		_ = rc.Close()
 	}
 }
 

@@ -69,7 +69,10 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	}
 	full := c == nil && h.shared != nil
 	p.mu.Unlock()
-	if full && req.Nested && !k.http1 && k.bind == "" {
+	if req.Nested && !k.http1 && (full || c != nil && c.shared && c.Available() == 0) {
+		if c != nil {
+			p.release(c, true)
+		}
 		k.http1 = true // those who have the streams may wait for it
 
 		return p.acquire(ctx, k, req)
