@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,30 +22,31 @@ var resultFlaws = map[string]flaw{
 		return resp, err
 	}),
 	"own-response": func(_ *testing.T, c protocols.Client) protocols.URLProtocol {
-		type kept struct {
-			ctx  context.Context
-			resp *protocols.Response
-		}
-		var mu sync.Mutex
-		var used []kept // for the next loads, to save allocations
 		inner := newFrame(c)
+		var mu sync.Mutex
+		var loads int
+		var used *protocols.Response // for the second load, once the first is done, to save an allocation
 
 		return altered{inner, func(ctx context.Context, req *protocols.Request) (*protocols.Response, error) {
 			resp, err := inner.Load(ctx, req)
-			if err != nil {
-				return nil, err
+			if err != nil || resp.Body == protocols.NoBody {
+				return resp, err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for i, old := range used {
-				if old.ctx.Err() != nil { // that load has ended
-					*old.resp, resp = *resp, old.resp
-					used = slices.Delete(used, i, i+1)
+			switch loads++; {
+			case loads == 2 && used != nil:
+				*used, resp = *resp, used
+			case loads == 1:
+				body := resp.Body
+				resp.Body = &alteredBody{ReadCloser: body, close: func() error {
+					mu.Lock()
+					defer mu.Unlock()
+					used = resp
 
-					break
-				}
+					return body.Close()
+				}}
 			}
-			used = append(used, kept{ctx, resp})
 
 			return resp, nil
 		}}

@@ -2,7 +2,7 @@ package urlsession
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,7 +64,7 @@ func (s *Session) Download(ctx context.Context, req *Request, path string) (*Res
 	return t.Response(), err
 }
 
-var errNoPath = errors.New("the path for the file is empty")
+var errNoPath = fmt.Errorf("the path for the file is empty: %w", os.ErrInvalid)
 
 // TemporaryFile is a download that is whole (what Apple's didFinishDownloadingTo
 // gives by its location).

@@ -88,6 +88,15 @@ func TestRecords(t *testing.T) {
 	if got := content(t, file); got != "body" {
 		t.Errorf("the file is %q", got)
 	}
+}
+
+// A URL alone keeps its connection for the next hop.
+func TestRecordOfAReusedConnection(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/from" {
+			http.Redirect(w, r, "/to", http.StatusFound)
+		}
+	})
 	alone := try(t, "get", "--json", "-L", s.URL+"/from").want(t, 0)
 	var one record
 	if err := json.Unmarshal([]byte(alone.out), &one); err != nil || len(one.Transactions) != 2 || !one.Transactions[1].Reused {
