@@ -1,11 +1,13 @@
 // Package storage defines the stores that the loads of a session share. The
-// packages beneath it implement them: storage/cookie and storage/credential. A
+// packages beneath it implement them: storage/cookie, storage/cache and
+// storage/credential. A
 // store is handed to a session in its configuration; several sessions may share
 // one.
 package storage
 
 import (
 	"context"
+	"errors"
 	"net/url"
 
 	"github.com/urlkit/urlkit/protocols"
@@ -17,6 +19,15 @@ import (
 type Resetter interface {
 	RemoveAll(ctx context.Context) error
 }
+
+// Flusher is an optional capability of a store: that it can write what it has not
+// written yet (Apple's URLSession.flush). It is safe for concurrent use.
+type Flusher interface {
+	Flush(ctx context.Context) error
+}
+
+// ErrTooLarge is what a store says of a response that does not fit in it.
+var ErrTooLarge = errors.New("too large for the store")
 
 // CookieStore keeps cookies between loads (Apple's HTTPCookieStorage). It is
 // safe for concurrent use, and neither method waits for a disk or a network.
