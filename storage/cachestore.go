@@ -22,12 +22,17 @@ type CacheStore interface {
 	// is replaced, evicted or removed. An entry that is gone is fs.ErrNotExist.
 	Open(ctx context.Context, e *CacheEntry, offset int64) (io.ReadCloser, error)
 	// Create begins to store a response. Nothing of it is seen before Commit, which
-	// puts it in place of the entry with the same Key and Variant. A response that is
-	// too large for the store is ErrTooLarge, from here or from Write.
+	// puts it in place of the entry with the same Key and Variant. Its body begins at
+	// 0; one that ends before Length is stored as a part, and of a response without a
+	// body so far (the first part that came begins further behind) there is none until
+	// Extend. With a Length of -1 the body ends where Commit is called, which sets it.
+	// A response that is too large for the store is ErrTooLarge, from here or from
+	// Write.
 	Create(ctx context.Context, e *CacheEntry) (CacheWriter, error)
 	// Extend begins to store a further part of an entry's body (RFC 9111 §3.4), from
-	// an offset on. Commit adds the part; where the entry is gone meanwhile, or was
-	// replaced, it is fs.ErrNotExist.
+	// an offset on. Commit adds the part, also where the entry was extended or updated
+	// meanwhile; where it is gone, or was replaced by Create, it is fs.ErrNotExist. Of
+	// what was stored before the stored bytes stay.
 	Extend(ctx context.Context, e *CacheEntry, offset int64) (CacheWriter, error)
 	// Update puts changed into the place of the entry e, whose body stays (RFC 9111
 	// §4.3.4). Where e is gone it is fs.ErrNotExist.
@@ -79,7 +84,8 @@ type CacheEntry struct {
 	Parts []CachePart
 	// InMemoryOnly keeps the entry off the disk (Apple's allowedInMemoryOnly).
 	InMemoryOnly bool
-	// ID is the store's own; "" before the entry was stored.
+	// ID is the store's own, and stays when the entry is extended or updated; ""
+	// before the entry was stored.
 	ID string
 }
 
