@@ -36,7 +36,7 @@ func merge(own, session *Delegate) *Delegate {
 // hook gives the engine what the delegate wants to be asked and told.
 func (r *run) hook(ctx context.Context) {
 	t, told := r.task, r.told()
-	r.hooks.Redirect = r.redirect
+	r.hooks.Redirect, r.hooks.Held = r.redirect, r.held
 	if told.DidReceiveChallenge != nil {
 		r.hooks.Challenge = r.challenge
 	}

@@ -76,6 +76,10 @@ type Configuration struct {
 	// what ATS allows (tls.VersionTLS12 and so on); 0: TLS 1.2 and 1.3.
 	MinimumTLSVersion, MaximumTLSVersion uint16
 
+	// Retry says which loads are repeated; the zero value: those that are certainly
+	// safe.
+	Retry RetryPolicy
+
 	// Resolver looks names up; nil: the system's.
 	Resolver proxy.Resolver
 
@@ -153,6 +157,7 @@ func (c Configuration) Clone() Configuration {
 	c.ATS = c.ATS.Clone()
 	c.AdditionalHeaders = c.AdditionalHeaders.Clone()
 	c.Certificates = slices.Clone(c.Certificates)
+	c.Retry = c.Retry.clone()
 
 	return c
 }
@@ -190,6 +195,7 @@ func (c *Configuration) validate() error {
 	if c.MaximumTLSVersion != 0 && c.MaximumTLSVersion < tls.VersionTLS12 {
 		errs = append(errs, fmt.Errorf("MaximumTLSVersion %s is below the floor of every policy", tls.VersionName(c.MaximumTLSVersion)))
 	}
+	errs = append(errs, c.Retry.validate())
 
 	return errors.Join(errs...)
 }

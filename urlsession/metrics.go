@@ -39,6 +39,8 @@ type TransactionMetrics struct {
 	NetworkProtocolName string
 	// Policy is what App Transport Security decided, in words.
 	Policy string
+	// Retry is why it repeats the transaction before it; RetryNone: it does not.
+	Retry RetryReason
 	// Inner: made by a protocol for a request of another.
 	Inner bool
 	// ReusedConnection, ProxyConnection and Multipath describe the connection.
@@ -150,6 +152,7 @@ func (c *collector) collect(t *engine.Transaction) {
 func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m := TransactionMetrics{
 		Request: t.Request, URLProtocol: t.Protocol, Scheme: t.Scheme, Policy: t.Policy, Inner: t.Inner, Err: t.Err,
+		Retry:         RetryReason(t.Retry),
 		BodyBytesSent: t.Sent, BodyBytesReceived: t.Received, BodyBytesAfterDecoding: t.Decoded,
 	}
 	if t.Network {

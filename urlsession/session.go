@@ -92,6 +92,7 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		ResourceTimeout:    c.ResourceTimeout,
 		RedirectLimit:      c.RedirectLimit,
 		Expansion:          c.MaximumExpansion,
+		Retry:              c.Retry.engine(),
 
 		WaitsForConnectivity: c.WaitsForConnectivity,
 		NetworkServiceType:   c.NetworkServiceType,

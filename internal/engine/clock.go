@@ -3,6 +3,7 @@ package engine
 import (
 	"container/heap"
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -137,6 +138,17 @@ func (c *clock) stopTimer() {
 		c.timer.Stop()
 		c.timer = nil
 	}
+}
+
+// left is the time that a load has until its resource time-out.
+func (c *clock) left(l *load) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.timer.resource == never {
+		return math.MaxInt64
+	}
+
+	return time.Duration(l.timer.resource - now())
 }
 
 // pause stops both clocks of a load while a question to the app is open.

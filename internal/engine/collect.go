@@ -25,6 +25,7 @@ type Transaction struct {
 	Received  int64               // bytes of the body on the wire
 	Decoded   int64               // bytes of the body given to the app
 	Redirects int                 // followed so far
+	Retry     RetryReason         // why it repeats the one before
 	Ended     time.Time
 	Err       error
 }
@@ -44,7 +45,7 @@ func (h *hop) collect(resp *protocols.Response, received int64, err error) {
 	t := &Transaction{
 		Request: &h.request, Response: resp, Sent: max(h.request.Trace.Bytes(protocols.RequestBodyBytes), 0),
 		Received: received, Ended: time.Now(), Err: err, Inner: h.outer != nil,
-		Decoded: received, Redirects: int(h.redirects),
+		Decoded: received, Redirects: int(h.redirects), Retry: h.reason,
 		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
 	if i := h.match.Instance; i != nil {

@@ -30,24 +30,21 @@ func (l *load) awaitConnectivity(h *hop, err error) bool {
 	if doublings := waits - 1; doublings < 6 {
 		pause = min(firstPause<<doublings, longestPause)
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	l.idling()
-	defer l.waiting()
-	select {
-	case <-timer.C:
-	case <-l.ctx.Done():
-	}
 
-	return l.ctx.Err() == nil
+	return l.rest(pause) == nil
 }
 
 // unconnected tells whether err is that there was no path when a connection was
 // to be made.
 func unconnected(err error) bool {
+	return unconnecting(err) && Classify(err) == protocols.NotConnectedToInternet
+}
+
+// unconnecting tells whether err is that a connection could not be made.
+func unconnecting(err error) bool {
 	var p *phased
 
-	return errors.As(err, &p) && p.phase == "connect" && Classify(err) == protocols.NotConnectedToInternet
+	return errors.As(err, &p) && p.phase == "connect"
 }
 
 // nothingSent tells whether nothing of the hop was carried out: no connection, no

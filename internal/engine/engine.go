@@ -66,6 +66,8 @@ type Config struct {
 
 	CookieAcceptPolicy storage.CookieAcceptPolicy
 
+	Retry Retry // beyond what is certainly safe; the zero value: nothing
+
 	WaitsForConnectivity bool                         // where there is no path a load waits for one
 	NetworkServiceType   protocols.NetworkServiceType // of requests that leave the default
 	Multipath            bool                         // ask for Multipath TCP
@@ -95,6 +97,7 @@ func New(config Config) (*Engine, error) {
 	config.ResourceTimeout = orDefault(config.ResourceTimeout, DefaultResourceTimeout)
 	config.RedirectLimit = orDefault(config.RedirectLimit, DefaultRedirectLimit)
 	config.Expansion = orDefault(config.Expansion, DefaultExpansion)
+	config.Retry = config.Retry.withDefaults()
 	e := &Engine{config: config, rules: rules}
 	e.tls.base = config.TLS
 	instances, err := e.open()

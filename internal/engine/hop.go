@@ -34,6 +34,7 @@ type hop struct {
 	cookies   bool               // this hop attaches and learns cookies
 	redirects int32              // that led here
 	inner     int32              // what load.inner was before it
+	reason    RetryReason        // why it repeats the one before
 	checks    checks
 }
 
@@ -64,6 +65,7 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	}
 	h.request.Body = h.watchUpload(req.Body)
 	if outer == nil {
+		h.reason, l.reason = l.reason, RetryNone
 		l.failing, l.op = req.URL, h.request.Method
 	}
 }

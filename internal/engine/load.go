@@ -28,6 +28,9 @@ type Task struct {
 	// Waiting is told, once at most, that there is no path and that the load waits
 	// for one (Apple's taskIsWaitingForConnectivity).
 	Waiting func()
+	// Held returns when the task is not suspended, with an error where it was
+	// cancelled. It is called before a hop is loaded again.
+	Held func() error
 	// Collect is told of each transaction once it is done, in order; nil: nothing
 	// is measured.
 	Collect func(*Transaction)
@@ -50,6 +53,8 @@ type load struct {
 	failing     *url.URL // what an error names
 	redirects   int32
 	replays     int32
+	retries     int                     // that the policy made
+	reason      RetryReason             // of the next hop
 	waits       atomic.Int32            // for connectivity
 	opened      atomic.Bool             // a body that is not in memory
 	answers     atomic.Pointer[answers] // to challenges; nil: none
@@ -119,13 +124,18 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 		resp, err := h.load()
 		l.touch() // the head's bytes
 		if err != nil {
-			if l.replay(h, err) || l.awaitConnectivity(h, err) {
+			if l.repeats(h, err) {
 				continue
 			}
 
 			return nil, err
 		}
 		h.learnCookies(resp)
+		if again, err := l.answeredForNow(h, resp); err != nil {
+			return nil, err
+		} else if again {
+			continue
+		}
 		if next, err := l.challenged(h, resp); err != nil {
 			return nil, h.reject(resp, "challenge", err)
 		} else if next {

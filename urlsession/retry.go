@@ -1,0 +1,120 @@
+package urlsession
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/urlkit/urlkit/internal/engine"
+)
+
+// RetryPolicy says what a session loads again beyond what is certainly safe: a
+// request of which nothing was sent, and one with an idempotent method that a kept
+// connection was closed under, are repeated at once in any case. The zero value adds
+// nothing to that.
+//
+// A request is repeated where it failed with one of Codes or was answered with one
+// of Statuses, if that does no harm: its method is idempotent (RFC 9110 §9.2.2), it
+// carries an Idempotency-Key field (the app's promise that the server knows a
+// repetition), or no connection for it was made; and only if its body can be opened
+// again. A custom protocol's load is repeated as a whole. The app is not told of
+// what came before: to it there was one response. TransactionMetrics.Retry tells.
+//
+// Meanwhile the request's time-out stands still, and the ResourceTimeout runs. A
+// wait that would last longer than what is left of that, or of the context's
+// deadline, is not begun: the failure is the result. A load that was ended by a
+// time-out is not repeated.
+type RetryPolicy struct {
+	// Attempts is how often a request is sent at most, the first time included; 0
+	// and 1: it is not repeated; negative: the ResourceTimeout is the only bound. All
+	// hops of a load count together.
+	Attempts int
+	// FirstDelay bounds the first pause; 0: 500 milliseconds. Each pause is a random
+	// time up to its bound ("full jitter"), so that clients that failed together do
+	// not come back together. Negative: no pause.
+	FirstDelay time.Duration
+	// LongestDelay is the highest bound; 0: 20 seconds; negative: no pause.
+	LongestDelay time.Duration
+	// Factor is how much the bound grows from one pause to the next; 0: 2. Less than
+	// 1 is refused by New.
+	Factor float64
+	// LongestRetryAfter is how long a server may make a load wait by Retry-After (RFC
+	// 9110 §10.2.3), to which the pause is added; 0: one minute; negative: any time.
+	// A response that asks for more is the result.
+	LongestRetryAfter time.Duration
+	// Statuses are repeated; nil: 408, 425, 429, 502, 503 and 504. Only 4xx and 5xx
+	// may be among them. RoundTripper repeats none: its caller decides.
+	Statuses []int
+	// Codes are repeated; nil: TimedOut (while connecting), CannotConnectToHost,
+	// NetworkConnectionLost, DNSLookupFailed and NotConnectedToInternet.
+	Codes []Code
+}
+
+// clone gives a copy that shares no slice.
+func (p RetryPolicy) clone() RetryPolicy {
+	p.Statuses = slices.Clone(p.Statuses)
+	p.Codes = slices.Clone(p.Codes)
+
+	return p
+}
+
+func (p RetryPolicy) validate() error {
+	var errs []error
+	if p.Factor != 0 && !(p.Factor >= 1) { // NaN is neither
+		errs = append(errs, fmt.Errorf("Retry: the Factor %v is less than 1", p.Factor))
+	}
+	for _, status := range p.Statuses {
+		if status < 400 || status > 599 {
+			errs = append(errs, fmt.Errorf("Retry: the status %d is none of a failure", status))
+		}
+	}
+
+	return errors.Join(errs...)
+}
+
+func (p RetryPolicy) engine() engine.Retry {
+	return engine.Retry{
+		Attempts: p.Attempts, FirstDelay: p.FirstDelay, LongestDelay: p.LongestDelay, Factor: p.Factor,
+		LongestRetryAfter: p.LongestRetryAfter, Statuses: p.Statuses, Codes: p.Codes,
+	}
+}
+
+// RetryReason says why a transaction repeats the one before it.
+type RetryReason uint8
+
+const (
+	// RetryNone: it repeats none.
+	RetryNone = RetryReason(engine.RetryNone)
+	// RetryNotSent: nothing of the request had reached the peer.
+	RetryNotSent = RetryReason(engine.RetryNotSent)
+	// RetryStaleConnection: a kept connection was closed before an answer.
+	RetryStaleConnection = RetryReason(engine.RetryStaleConnection)
+	// RetryConnectivity: there was no path to connect by, and the load waited for
+	// one.
+	RetryConnectivity = RetryReason(engine.RetryConnectivity)
+	// RetryStatus: the RetryPolicy repeats its status.
+	RetryStatus = RetryReason(engine.RetryStatus)
+	// RetryError: the RetryPolicy repeats its failure.
+	RetryError = RetryReason(engine.RetryError)
+)
+
+// String is the reason in words; "" for RetryNone.
+func (r RetryReason) String() string {
+	switch r {
+	case RetryNone:
+		return ""
+	case RetryNotSent:
+		return "not sent"
+	case RetryStaleConnection:
+		return "stale connection"
+	case RetryConnectivity:
+		return "no connectivity"
+	case RetryStatus:
+		return "status"
+	case RetryError:
+		return "error"
+	default:
+		return fmt.Sprintf("RetryReason(%d)", uint8(r))
+	}
+}
