@@ -37,8 +37,7 @@ const (
 type Count uint8
 
 const (
-	// RequestHeaderBytes are those of the request's head as sent, with the framing of
-	// its body.
+	// RequestHeaderBytes are those of the request's head as sent.
 	RequestHeaderBytes Count = iota
 	// ResponseHeaderBytes are those of the response's head as received, interim
 	// responses included.
@@ -46,6 +45,12 @@ const (
 	// RequestBodyBytes are those of the request's body that the protocol has read;
 	// the session tells them.
 	RequestBodyBytes
+	// RequestBodyBytesSent are those of the request's body as sent, framing and
+	// transfer coding included.
+	RequestBodyBytesSent
+	// ResponseBodyBytes are those of the response's body as received, framing and
+	// transfer coding included.
+	ResponseBodyBytes
 
 	countCount
 )
@@ -56,6 +61,8 @@ type Trace struct {
 	mu       sync.Mutex
 	times    [eventCount]time.Time
 	counts   [countCount]int64 // plus one; 0: not told
+	conn     *ConnInfo
+	reused   bool
 	complete bool
 }
 
@@ -105,6 +112,31 @@ func (t *Trace) Bytes(c Count) int64 {
 	defer t.mu.Unlock()
 
 	return t.counts[c] - 1
+}
+
+// SetConnection records the connection that the request is sent over, and whether it
+// has served another before: a load that fails without a response has no other way
+// to say so. The last word counts; after Complete nothing is recorded.
+func (t *Trace) SetConnection(c *ConnInfo, reused bool) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.complete {
+		t.conn, t.reused = c, reused
+	}
+}
+
+// Connection is what SetConnection recorded; nil: nothing was.
+func (t *Trace) Connection() (c *ConnInfo, reused bool) {
+	if t == nil {
+		return nil, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return t.conn, t.reused
 }
 
 // Complete makes the trace deaf: what a connection does after its task is done

@@ -116,10 +116,10 @@ func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameter
 		}
 		trace.Mark(protocols.DomainLookupStart)
 		answer, err := resolver.LookupNetIP(ctx, t.family, t.host)
-		trace.Mark(protocols.DomainLookupEnd)
 		if err != nil {
 			return nil, &lookupError{err}
 		}
+		trace.Mark(protocols.DomainLookupEnd)
 		found = answer
 	}
 	addrs := interleave(found, t.family)

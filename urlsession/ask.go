@@ -48,14 +48,14 @@ func (r *run) hook(ctx context.Context) {
 			r.tell(func() { r.told().TaskIsWaitingForConnectivity(t.self) })
 		}
 	}
-	if c := collectorOf(ctx); c != nil && c.begin() {
-		r.metrics = c
-	} else if told.DidFinishCollecting != nil {
-		r.metrics = &collector{metrics: new(TaskMetrics)}
-		r.metrics.begin()
+	r.hooks.Log = r.session.debugLog(ctx)
+	r.metrics = r.session.measure(ctx, &t.request)
+	if r.metrics == nil && told.DidFinishCollecting != nil {
+		r.metrics = newCollector()
 	}
 	if r.metrics != nil {
-		r.hooks.Collect = r.metrics.collect
+		r.metrics.since(t.made)
+		r.metrics.hook(&r.hooks)
 	}
 }
 

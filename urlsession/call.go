@@ -201,13 +201,17 @@ func failureOf(err error) error {
 }
 
 // plainTask is the engine's task of a call without a delegate.
-func (s *Session) plainTask(ctx context.Context) *engine.Task {
-	c := collectorOf(ctx)
-	if c == nil || !c.begin() {
+func (s *core) plainTask(ctx context.Context, req *Request) *engine.Task {
+	c, log := s.measure(ctx, req), s.debugLog(ctx)
+	if c == nil && log == nil {
 		return &s.plain
 	}
 	task := s.plain
-	task.Collect = c.collect
+	task.Log = log
+	if c != nil {
+		c.hook(&task)
+		task.Ended = c.end
+	}
 
 	return &task
 }

@@ -117,7 +117,11 @@ type Configuration struct {
 	// are made on the goroutines of the tasks, one at a time. Questions are never moved. Close must not be called from
 	// where the Queue runs calls, which it would wait for.
 	Queue func(calls func())
-	// Logger gets the session's warnings; nil: slog.Default.
+	// Observers watch all loads, in this order: to record, trace or count them.
+	Observers []Observer
+	// Logger gets the session's warnings, and at debug level what each load does; nil:
+	// slog.Default, which is silent at that level unless told otherwise. No record holds
+	// a header field's value, a body, or a URL's user info and query.
 	Logger *slog.Logger
 
 	ephemeral bool
@@ -158,6 +162,7 @@ func (c Configuration) Clone() Configuration {
 	c.AdditionalHeaders = c.AdditionalHeaders.Clone()
 	c.Certificates = slices.Clone(c.Certificates)
 	c.Retry = c.Retry.clone()
+	c.Observers = slices.Clone(c.Observers)
 
 	return c
 }

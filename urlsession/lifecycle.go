@@ -171,7 +171,8 @@ func (t *task) unbegun() *run {
 	defer t.mu.Unlock()
 	r := newRun(t.session, t, merge(t.delegate, t.session.delegated()))
 	r.cancel = func(error) {}
-	r.metrics = &collector{metrics: new(TaskMetrics)}
+	r.metrics = newCollector()
+	r.metrics.since(t.made)
 
 	return r
 }
@@ -186,7 +187,7 @@ func (t *task) end(r *run, err error) {
 	defer t.finish()
 	defer t.tellLast(r)
 	if r.metrics != nil {
-		r.metrics.end()
+		r.metrics.end(err)
 	}
 	if r.told().DidFinishCollecting != nil && r.metrics != nil {
 		r.unlessOver(func() { r.told().DidFinishCollecting(t.self, r.metrics.metrics) })

@@ -15,14 +15,16 @@ import (
 // URLSessionTaskMetrics). WithMetrics asks for them; a load that nobody measures
 // pays nothing.
 type TaskMetrics struct {
-	// Start and End bound the load: the call, or the task's turn, and the end of the
-	// last transaction; without one the task's end.
+	// Start and End bound the load (Apple's taskInterval): from the call, or the making
+	// of the task, to the moment before its completion.
 	Start, End time.Time
 	// Transactions are its requests and responses in order: redirects, repetitions
 	// after a challenge, and the inner loads of composed protocols.
 	Transactions []TransactionMetrics
 	// RedirectCount is how many redirects were followed.
 	RedirectCount int
+	// Err is how the load failed; nil: it did not. A transaction that failed has its own.
+	Err error
 }
 
 // TransactionMetrics are the measurements of one request and its response
@@ -49,20 +51,32 @@ type TransactionMetrics struct {
 	ResourceFetchType ResourceFetchType
 	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
 	// heads; -1: the protocol does not tell (HTTP/2 compresses them in a codec that
-	// does not count). BodyBytesSent are those of the request's body.
-	RequestHeaderBytesSent, BodyBytesSent, ResponseHeaderBytesReceived int64
-	// BodyBytesReceived are the body's bytes on the wire,
-	// BodyBytesAfterDecoding those given to the app.
+	// does not count).
+	RequestHeaderBytesSent, ResponseHeaderBytesReceived int64
+	// BodyBytesBeforeEncoding are the bytes that were read of the request's body,
+	// BodyBytesSent what was sent of it, framing and transfer coding included where the
+	// protocol tells (HTTP/1.1 does), else as many.
+	BodyBytesBeforeEncoding, BodyBytesSent int64
+	// BodyBytesReceived are the bytes of the response's body as received, framing and
+	// transfer coding included where the protocol tells (HTTP/1.1 does, of a body that
+	// was read to its end), BodyBytesAfterDecoding those given to the app: none of a
+	// redirect that is followed, or of an answer to a challenge.
 	BodyBytesReceived, BodyBytesAfterDecoding int64
-	// LocalAddr and RemoteAddr are the ends of the connection; nil: none.
+	// LocalAddr and RemoteAddr are the ends of the connection; nil: none was used.
 	LocalAddr, RemoteAddr net.Addr
 	// TLSVersion and TLSCipherSuite are the negotiated codes; 0: no TLS.
 	TLSVersion, TLSCipherSuite uint16
 	// Err is the failure of this transaction; nil: none.
 	Err error
+	// RequestBody and ResponseBody are the beginnings of the bodies where an
+	// Observation asks for them, the latter as the app was given it; nil: nobody asked,
+	// or the transaction is an inner one or not the last.
+	RequestBody, ResponseBody []byte
 
-	// The moments of the transaction; zero where it did not come to one, or where
-	// the connection was there already.
+	// The moments of the transaction. Zero: it did not come to it. A phase that did not
+	// finish has no end, and those that would have followed have no moments; neither
+	// has what a connection that was there already made needless. ConnectEnd comes
+	// after all handshakes, SecureConnectionStart and End are those of TLS.
 	FetchStart, DomainLookupStart, DomainLookupEnd, ConnectStart, ConnectEnd,
 	SecureConnectionStart, SecureConnectionEnd, RequestStart, RequestEnd,
 	ResponseStart, ResponseEnd time.Time
@@ -102,9 +116,17 @@ type collectorKey struct{}
 
 // collector fills a TaskMetrics. Inner loads may end on other goroutines.
 type collector struct {
+	session      *core
+	observations []*Observation
+
 	mu      sync.Mutex
 	metrics *TaskMetrics
 	used    bool
+	over    bool // it was told: nothing is added any more
+}
+
+func newCollector() *collector {
+	return &collector{metrics: &TaskMetrics{Start: time.Now()}, used: true}
 }
 
 func collectorOf(ctx context.Context) *collector {
@@ -127,16 +149,24 @@ func (c *collector) begin() bool {
 	return true
 }
 
-// end notes the end of a task that had no transaction.
-func (c *collector) end() {
+// since moves the beginning to where a task was made.
+func (c *collector) since(made time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.metrics.End.IsZero() {
-		return
+	c.metrics.Start = made
+}
+
+// end notes the end of the load, and tells the observers.
+func (c *collector) end(err error) {
+	c.mu.Lock()
+	over := c.over
+	c.over = true
+	if !over {
+		c.metrics.End, c.metrics.Err = time.Now(), err
 	}
-	c.metrics.End = time.Now()
-	if c.metrics.Start.IsZero() { // it did not come to its turn
-		c.metrics.Start = c.metrics.End
+	c.mu.Unlock()
+	if !over {
+		c.tell()
 	}
 }
 
@@ -144,7 +174,9 @@ func (c *collector) collect(t *engine.Transaction) {
 	m := newTransaction(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.metrics.End = t.Ended
+	if c.over {
+		return
+	}
 	c.metrics.RedirectCount = t.Redirects
 	c.metrics.Transactions = append(c.metrics.Transactions, m)
 }
@@ -152,47 +184,84 @@ func (c *collector) collect(t *engine.Transaction) {
 func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m := TransactionMetrics{
 		Request: t.Request, URLProtocol: t.Protocol, Scheme: t.Scheme, Policy: t.Policy, Inner: t.Inner, Err: t.Err,
-		Retry:         RetryReason(t.Retry),
-		BodyBytesSent: t.Sent, BodyBytesReceived: t.Received, BodyBytesAfterDecoding: t.Decoded,
+		Retry:                  RetryReason(t.Retry),
+		BodyBytesAfterDecoding: t.Decoded, RequestBody: t.RequestBody, ResponseBody: t.ResponseBody,
 	}
 	if t.Network {
 		m.ResourceFetchType = FetchNetworkLoad
 	}
-	trace := t.Request.Trace
-	m.RequestHeaderBytesSent = trace.Bytes(protocols.RequestHeaderBytes)
-	m.ResponseHeaderBytesReceived = trace.Bytes(protocols.ResponseHeaderBytes)
+	m.count(t)
+	conn, reused := t.Request.Trace.Connection()
+	if r := t.Response; r != nil {
+		m.Response = newResponse(r)
+		m.NetworkProtocolName = r.Proto
+		conn, reused = r.Conn, r.Reused
+	}
+	m.ReusedConnection = reused
+	m.describe(conn)
+	m.date(t.Request.Trace)
+
+	return m
+}
+
+// count fills in the bytes: those that the protocol told, else those that the session
+// saw.
+func (t *TransactionMetrics) count(from *engine.Transaction) {
+	trace := from.Request.Trace
+	t.RequestHeaderBytesSent = trace.Bytes(protocols.RequestHeaderBytes)
+	t.ResponseHeaderBytesReceived = trace.Bytes(protocols.ResponseHeaderBytes)
+	t.BodyBytesBeforeEncoding, t.BodyBytesSent, t.BodyBytesReceived = from.Sent, from.Sent, from.Received
+	if n := trace.Bytes(protocols.RequestBodyBytesSent); n >= 0 {
+		t.BodyBytesSent = n
+	}
+	if n := trace.Bytes(protocols.ResponseBodyBytes); n >= 0 {
+		t.BodyBytesReceived = n
+	}
+}
+
+// describe fills in the facts of the connection.
+func (t *TransactionMetrics) describe(c *protocols.ConnInfo) {
+	if c == nil {
+		return
+	}
+	t.ProxyConnection, t.Multipath = c.Proxied, c.Multipath
+	t.LocalAddr, t.RemoteAddr = c.Local, c.Remote
+	if c.TLS == nil {
+		return
+	}
+	t.TLSVersion, t.TLSCipherSuite = c.TLS.Version, c.TLS.CipherSuite
+	if t.NetworkProtocolName == "" {
+		t.NetworkProtocolName = c.TLS.NegotiatedProtocol // no response came
+	}
+}
+
+// date fills in the moments.
+func (t *TransactionMetrics) date(trace *protocols.Trace) {
 	for _, moment := range []struct {
 		event protocols.Event
 		into  *time.Time
 	}{
-		{protocols.FetchStart, &m.FetchStart},
-		{protocols.DomainLookupStart, &m.DomainLookupStart},
-		{protocols.DomainLookupEnd, &m.DomainLookupEnd},
-		{protocols.ConnectStart, &m.ConnectStart},
-		{protocols.ConnectEnd, &m.ConnectEnd},
-		{protocols.SecureConnectionStart, &m.SecureConnectionStart},
-		{protocols.SecureConnectionEnd, &m.SecureConnectionEnd},
-		{protocols.RequestStart, &m.RequestStart},
-		{protocols.RequestEnd, &m.RequestEnd},
-		{protocols.ResponseStart, &m.ResponseStart},
-		{protocols.ResponseEnd, &m.ResponseEnd},
+		{protocols.FetchStart, &t.FetchStart},
+		{protocols.DomainLookupStart, &t.DomainLookupStart},
+		{protocols.DomainLookupEnd, &t.DomainLookupEnd},
+		{protocols.ConnectStart, &t.ConnectStart},
+		{protocols.ConnectEnd, &t.ConnectEnd},
+		{protocols.SecureConnectionStart, &t.SecureConnectionStart},
+		{protocols.SecureConnectionEnd, &t.SecureConnectionEnd},
+		{protocols.RequestStart, &t.RequestStart},
+		{protocols.RequestEnd, &t.RequestEnd},
+		{protocols.ResponseStart, &t.ResponseStart},
+		{protocols.ResponseEnd, &t.ResponseEnd},
 	} {
 		*moment.into = trace.Time(moment.event)
 	}
-	r := t.Response
-	if r == nil {
-		return m
+	// A pool may serve a load by a connection that came free while its own was made.
+	if t.RequestStart.IsZero() || !t.ReusedConnection && !t.ConnectEnd.IsZero() && !t.ConnectEnd.After(t.RequestStart) {
+		return
 	}
-	m.Response = newResponse(r)
-	m.NetworkProtocolName = r.Proto
-	m.ReusedConnection = r.Reused
-	if r.Conn != nil {
-		m.ProxyConnection, m.Multipath = r.Conn.Proxied, r.Conn.Multipath
-		m.LocalAddr, m.RemoteAddr = r.Conn.Local, r.Conn.Remote
-		if r.Conn.TLS != nil {
-			m.TLSVersion, m.TLSCipherSuite = r.Conn.TLS.Version, r.Conn.TLS.CipherSuite
-		}
+	for _, moment := range []*time.Time{
+		&t.DomainLookupStart, &t.DomainLookupEnd, &t.ConnectStart, &t.ConnectEnd, &t.SecureConnectionStart, &t.SecureConnectionEnd,
+	} {
+		*moment = time.Time{}
 	}
-
-	return m
 }

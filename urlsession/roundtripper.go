@@ -33,7 +33,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 
 		return nil, err
 	}
-	task := *t.session.plainTask(ctx)
+	task := *t.session.plainTask(ctx, req)
 	task.OneHop, task.Nested = true, t.session.nested()
 	resp, err := t.session.engine.Load(ctx, req, &task)
 	if err != nil {

@@ -51,7 +51,8 @@ type core struct {
 	delegate atomic.Pointer[Delegate] // nil: none, or released
 	label    atomic.Pointer[string]
 	pump     pump
-	calls    atomic.Bool // tasks have run, which call back
+	calls    atomic.Bool   // tasks have run, which call back
+	loads    atomic.Uint64 // that were logged
 	turns    turns
 }
 
@@ -192,7 +193,7 @@ func (s *Session) Data(ctx context.Context, req *Request) ([]byte, *Response, er
 		room     engine.Room
 		response Response
 	}
-	r, err := s.engine.LoadIn(&l.room, ctx, req, s.plainTask(ctx))
+	r, err := s.engine.LoadIn(&l.room, ctx, req, s.plainTask(ctx, req))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,7 +215,7 @@ func (s *Session) Bytes(ctx context.Context, req *Request) (*ByteStream, error) 
 	if err := s.refused(req); err != nil {
 		return nil, err
 	}
-	r, err := s.engine.Load(ctx, req, s.plainTask(ctx))
+	r, err := s.engine.Load(ctx, req, s.plainTask(ctx, req))
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,8 @@ type task struct {
 	self     Task     // as the app knows it
 	id       int
 	request  Request // as it was made; Body is what it sends
-	consumer any     // what takes the result: a completion handler; nil: the delegates
+	made     time.Time
+	consumer any // what takes the result: a completion handler; nil: the delegates
 
 	sent, received    atomic.Int64
 	toSend, toReceive atomic.Int64
@@ -47,7 +48,7 @@ type task struct {
 
 // init makes a task of the session; the caller registers it.
 func (t *task) init(s *core, self Task, req *Request) {
-	t.session, t.self, t.suspends = s, self, 1
+	t.session, t.self, t.suspends, t.made = s, self, 1, time.Now()
 	t.request = *req.Clone()
 	t.priority = PriorityDefault
 	if t.request.Priority != 0 {

@@ -24,7 +24,7 @@ func (l *load) deliver(h *hop, resp *protocols.Response) (*protocols.Response, e
 	if resp.Body == protocols.NoBody || length == 0 {
 		h.collect(resp, 0, nil)
 		closeBody(resp)
-		l.end()
+		l.end(nil)
 		resp.Body = protocols.NoBody
 
 		return resp, nil
@@ -151,6 +151,7 @@ func (b *body) read(p []byte, on bool) (n int, err error) {
 	n, err = b.from.Read(p)
 	b.hop.of.idling()
 	b.given.Add(int64(n))
+	b.hop.kept.received(p[:n])
 	if err != nil {
 		err = b.finish(err)
 	}
@@ -231,8 +232,13 @@ func (b *body) release(err error) error {
 			b.stop()
 		}
 		closeErr = b.raw.Close()
-		b.hop.collect(b.response, b.wire.count.Load(), err)
-		b.hop.of.end()
+		received := b.wire.count.Load()
+		e := ending{resp: b.response, received: received, decoded: b.given.Load(), whole: received == b.expected, err: err}
+		if err == io.EOF { //nolint:errorlint // the body's end, bare
+			e.whole, e.err = true, nil
+		}
+		b.hop.report(e)
+		b.hop.of.end(e.err)
 	})
 
 	return closeErr

@@ -152,8 +152,7 @@ func (l *load) challenged(h *hop, resp *protocols.Response) (bool, error) {
 			if credential == nil {
 				return false, nil
 			}
-			drain(resp)
-			h.collect(resp, 0, nil)
+			h.drain(resp)
 			all := l.answered()
 			given := all.add(c.Space, credential)
 			all.current = &given
@@ -187,15 +186,20 @@ func (l *load) answer(h *hop, c *protocols.Challenge, resp *protocols.Response) 
 	}
 	if refused.count == 0 {
 		if c.ProposedCredential = l.stored(h, c.Space); c.ProposedCredential != nil {
+			l.logChallenge(c, protocols.UseCredential, c.ProposedCredential)
+
 			return c.ProposedCredential, protocols.UseCredential
 		}
 	}
 	if l.task.Challenge == nil {
+		l.logChallenge(c, protocols.PerformDefaultHandling, nil)
+
 		return nil, protocols.PerformDefaultHandling
 	}
 	var disposition protocols.Disposition
 	var credential *protocols.Credential
 	l.ask(func() { disposition, credential = l.task.Challenge(h, c) })
+	l.logChallenge(c, disposition, credential)
 
 	return credential, disposition
 }

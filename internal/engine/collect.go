@@ -21,38 +21,53 @@ type Transaction struct {
 	Policy    string              // what App Transport Security decided
 	Inner     bool                // made by a protocol for another request
 	Network   bool                // the protocol may connect
-	Sent      int64               // bytes of the request's body
-	Received  int64               // bytes of the body on the wire
+	Sent      int64               // bytes of the request's body, as the protocol has read them
+	Received  int64               // bytes of the body, before decoding
 	Decoded   int64               // bytes of the body given to the app
 	Redirects int                 // followed so far
 	Retry     RetryReason         // why it repeats the one before
 	Ended     time.Time
 	Err       error
+
+	// RequestBody and ResponseBody are the beginnings of the bodies, the latter as the
+	// app was given it, where the Task keeps them.
+	RequestBody, ResponseBody []byte
 }
 
-// collect reports the hop's transaction. An inner hop's may come from another
-// goroutine than the pipeline's.
+// ending is how a hop came to its end.
+type ending struct {
+	resp     *protocols.Response // nil: none came
+	received int64               // bytes of its body, before decoding
+	decoded  int64               // and those that were given on
+	whole    bool                // the body was read to its end
+	err      error
+}
+
+// collect reports a hop whose body nobody is given.
 func (h *hop) collect(resp *protocols.Response, received int64, err error) {
-	l := h.of
+	h.report(ending{resp: resp, received: received, whole: err == nil, err: err})
+}
+
+// report reports the hop's transaction. An inner hop's may come from another
+// goroutine than the pipeline's.
+func (h *hop) report(e ending) {
+	l, trace := h.of, h.request.Trace
 	if l.task.Collect == nil {
 		return
 	}
-	if err == io.EOF { //nolint:errorlint // the body's end, bare
-		err = nil
+	if e.whole && e.resp != nil {
+		trace.Mark(protocols.ResponseEnd)
 	}
-	h.request.Trace.Mark(protocols.ResponseEnd)
-	h.request.Trace.Complete()
+	trace.Complete()
 	t := &Transaction{
-		Request: &h.request, Response: resp, Sent: max(h.request.Trace.Bytes(protocols.RequestBodyBytes), 0),
-		Received: received, Ended: time.Now(), Err: err, Inner: h.outer != nil,
-		Decoded: received, Redirects: int(h.redirects), Retry: h.reason,
+		Request: &h.request, Response: e.resp, Sent: max(trace.Bytes(protocols.RequestBodyBytes), 0),
+		Received: e.received, Decoded: e.decoded, Ended: time.Now(), Err: e.err, Inner: h.outer != nil,
+		Redirects: int(h.redirects), Retry: h.reason,
 		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
+	t.RequestBody, t.ResponseBody = h.kept.bodies()
 	if i := h.match.Instance; i != nil {
 		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name
-	}
-	if h.outer == nil && l.body.hop == h {
-		t.Decoded = l.body.given.Load()
 	}
 	l.task.Collect(t)
 }
@@ -91,8 +106,10 @@ func (c *counted) Read(p []byte) (int, error) {
 		c.count.Add(int64(n))
 		c.hop.of.touch()
 	}
-	if err != nil {
-		c.report(err)
+	if err == io.EOF { //nolint:errorlint // the body's end, bare
+		c.report(true, nil)
+	} else if err != nil {
+		c.report(false, err)
 	}
 
 	return n, err
@@ -100,13 +117,16 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func (c *counted) Close() error {
 	err := c.ReadCloser.Close()
-	c.report(nil)
+	c.report(c.count.Load() == c.resp.KnownLength(), nil)
 
 	return err
 }
 
-func (c *counted) report(err error) {
-	c.once.Do(func() { c.hop.collect(c.resp, c.count.Load(), err) })
+func (c *counted) report(whole bool, err error) {
+	c.once.Do(func() {
+		n := c.count.Load()
+		c.hop.report(ending{resp: c.resp, received: n, decoded: n, whole: whole, err: err})
+	})
 }
 
 // verdict is App Transport Security's decision in words.

@@ -30,6 +30,7 @@ func (l *load) awaitConnectivity(h *hop, err error) bool {
 	if doublings := waits - 1; doublings < 6 {
 		pause = min(firstPause<<doublings, longestPause)
 	}
+	l.logWaiting(pause)
 
 	return l.rest(pause) == nil
 }

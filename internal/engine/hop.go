@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
@@ -29,6 +30,8 @@ type hop struct {
 
 	parameters proxy.Parameters // of the connections made for it
 
+	added     http.Header        // the Task's Fields that were added
+	kept      *kept              // nil: nothing is
 	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
 	attached  string             // the Cookie field that it attached
 	cookies   bool               // this hop attaches and learns cookies
@@ -62,6 +65,9 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 		h.request.Trace.Mark(protocols.FetchStart)
 	} else {
 		h.request.Trace = nil
+	}
+	if l.task.Keep > 0 && outer == nil {
+		h.kept = &kept{limit: l.task.Keep}
 	}
 	h.request.Body = h.watchUpload(req.Body)
 	if outer == nil {
@@ -164,12 +170,49 @@ func find(in *registry.Instances, req *protocols.Request, inside *registry.Loadi
 
 // load lets the protocol load.
 func (h *hop) load() (*protocols.Response, error) {
+	if h.match.Security == protocols.Local {
+		h.request.Trace.Mark(protocols.RequestStart) // no protocol of the kind has more to say
+		h.request.Trace.Mark(protocols.RequestEnd)
+	}
+	h.addFields()
+	h.logRequest()
+	var began time.Time
+	if h.of.task.Log != nil {
+		began = time.Now()
+	}
 	resp, err := h.verified(h.call())
+	h.logResponse(resp, err, began)
+	if err == nil {
+		h.request.Trace.Mark(protocols.ResponseStart)
+	}
 	if err != nil && (h.of.waits.Load() == 0 || !unconnected(err)) { // a load that waits may try for days
 		h.collect(nil, 0, err)
 	}
 
 	return resp, err
+}
+
+// addFields adds those of the Task's Fields that the request lacks. What the hops
+// around this one have got is theirs.
+func (h *hop) addFields() {
+	if h.of.task.Fields == nil {
+		return
+	}
+	for o := h.outer; o != nil; o = o.outer {
+		for name, values := range o.added {
+			withdraw(&h.request, name, values[0], nil)
+		}
+	}
+	for name, values := range canonicalHeader(h.of.task.Fields(&h.request)) {
+		if len(values) == 0 || len(h.request.Header[name]) > 0 {
+			continue
+		}
+		h.setField(name, values[0])
+		if h.added == nil {
+			h.added = make(http.Header, 1)
+		}
+		h.added[name] = values[:1]
+	}
 }
 
 // verified checks what a protocol returned.

@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -34,6 +37,17 @@ type Task struct {
 	// Collect is told of each transaction once it is done, in order; nil: nothing
 	// is measured.
 	Collect func(*Transaction)
+	// Fields gives header fields for one transaction, before its request goes to its
+	// protocol: those that the request lacks are added to this request, and not to
+	// the one that a redirect leads to.
+	Fields func(*protocols.Request) http.Header
+	// Keep is how many bytes of each body a Transaction has; 0: none.
+	Keep int
+	// Ended is told once that the load is over, after the last transaction, and how it
+	// failed; nil: it did not.
+	Ended func(error)
+	// Log gets records of what the load does, at debug level; nil: nobody wants them.
+	Log *slog.Logger
 }
 
 var noTask = &Task{}
@@ -93,13 +107,13 @@ func (e *Engine) LoadIn(room *Room, ctx context.Context, req *protocols.Request,
 	done := false
 	defer func() {
 		if !done {
-			l.end() // a panic of the app's, or runtime.Goexit, passes through
+			l.end(errInterrupted) // a panic of the app's, or runtime.Goexit, passes through
 		}
 	}()
 	resp, err := l.run(req)
 	if err != nil {
 		err = l.fail(err, "")
-		l.end()
+		l.end(err)
 	}
 	done = true
 
@@ -157,9 +171,7 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 	l.engine, l.task, l.parent, l.op = e, task, ctx, canonicalMethod(req.Method)
 	l.first.given = req // whose body is to be closed in every outcome
 	if req.URL == nil {
-		l.dropBody()
-
-		return &protocols.Error{Code: protocols.UnsupportedURL, Op: l.op, Err: errNoURL}
+		return l.refuse(&protocols.Error{Code: protocols.UnsupportedURL, Op: l.op, Err: errNoURL})
 	}
 	l.failing = req.URL
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
@@ -167,14 +179,14 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 	l.setClock(req.Timeout)
 	if err := e.clock.add(l); err != nil {
 		l.cancel(nil)
-		l.dropBody()
 
-		return l.fail(err, "")
+		return l.refuse(l.fail(err, ""))
 	}
+	l.logBegin(req)
 	l.instances = e.instances.Load()
 	if err := ctx.Err(); err != nil {
 		err = l.fail(err, "")
-		l.end()
+		l.end(err)
 
 		return err
 	}
@@ -182,13 +194,29 @@ func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, tas
 	return nil
 }
 
-// end releases what the load holds. It is called once the result is complete,
-// has failed, or is given up.
-func (l *load) end() {
+var errInterrupted = errors.New("a function of the app's ended the load")
+
+// refuse ends a load that has not begun.
+func (l *load) refuse(err error) error {
+	l.dropBody()
+	if l.task.Ended != nil {
+		l.task.Ended(err)
+	}
+
+	return err
+}
+
+// end releases what the load holds. It is called once the result is complete, has
+// failed (err is why), or is given up.
+func (l *load) end(err error) {
 	l.ended.Do(func() {
 		l.engine.clock.remove(l)
 		l.cancel(nil)
 		l.dropBody()
+		l.logEnd(err)
+		if l.task.Ended != nil {
+			l.task.Ended(err)
+		}
 		l.engine.clock.active.Done()
 	})
 }
@@ -203,7 +231,7 @@ func (l *load) abandon(cause error) {
 	l.openMu.Unlock()
 	if open != nil {
 		_ = open.Close()
-		l.end()
+		l.end(cause)
 	}
 }
 

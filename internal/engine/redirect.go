@@ -45,8 +45,8 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 	if err := l.mayLand(h, next); err != nil {
 		return nil, err
 	}
-	drain(resp)
-	h.collect(resp, 0, nil)
+	h.logRedirect(resp, next)
+	h.drain(resp)
 	l.redirects++
 	l.acrossSites = l.acrossSites || site(h.request.URL) != site(next.URL)
 	if !sameOrigin(h.request.URL, next.URL) {
@@ -63,6 +63,9 @@ func (h *hop) own(next *protocols.Request) {
 	withdraw(next, "Cookie", h.attached, given["Cookie"])
 	if a := h.of.answers.Load().onHop(); a != nil {
 		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
+	}
+	for name, values := range h.added {
+		withdraw(next, name, values[0], nil)
 	}
 	if next.Body == h.request.Body {
 		next.Body = h.given.Body
@@ -214,13 +217,16 @@ func portOf(u *url.URL) string {
 }
 
 // drain reads what is left of a short body, so that its connection can be used
-// again, and closes it.
-func drain(resp *protocols.Response) {
+// again, closes it, and reports the hop.
+func (h *hop) drain(resp *protocols.Response) {
 	const short = 16 << 10
+	e := ending{resp: resp, whole: resp.Body == protocols.NoBody}
 	if n := resp.KnownLength(); n >= 0 && n <= short {
-		_, _ = io.CopyN(io.Discard, resp.Body, short)
+		e.received, _ = io.CopyN(io.Discard, resp.Body, short)
+		e.whole = e.received == n
 	}
 	closeBody(resp)
+	h.report(e)
 }
 
 // Redirection says in words what the rules would do with a status, for Explain.

@@ -132,8 +132,7 @@ func (l *load) answeredForNow(h *hop, resp *protocols.Response) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	drain(resp)
-	h.collect(resp, 0, nil)
+	h.drain(resp)
 	if err := l.rest(pause); err != nil {
 		return false, at("response", err)
 	}

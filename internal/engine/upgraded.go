@@ -58,7 +58,7 @@ func (u *upgraded) Close() error {
 func (u *upgraded) close() error {
 	u.once.Do(func() {
 		u.err = u.Conn.Close()
-		u.of.end()
+		u.of.end(nil)
 	})
 
 	return u.err
@@ -83,7 +83,7 @@ func (m *messages) Close(code int, reason string) error {
 func (m *messages) close(code int, reason string) error {
 	m.once.Do(func() {
 		m.err = m.Messages.Close(code, reason)
-		m.of.end()
+		m.of.end(nil)
 	})
 
 	return m.err

@@ -28,6 +28,8 @@ func (h *hop) watchUpload(b *protocols.Body) *protocols.Body {
 			return nil, err
 		}
 
+		h.kept.begin(offset)
+
 		return &upload{ReadCloser: rc, of: h, sent: offset}, nil
 	}
 
@@ -61,6 +63,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
 	if n > 0 {
 		u.sent += int64(n)
+		u.of.kept.sent(p[:n])
 		u.of.request.Trace.Tell(protocols.RequestBodyBytes, u.sent)
 		u.of.of.touch()
 	}

@@ -44,10 +44,13 @@ func (x *exchange) Read(p []byte) (int, error) {
 	case err == io.EOF: // only a bare one is the end
 		x.Trailer = x.raw.Trailer
 		x.trace.Mark(protocols.ResponseEnd)
+		x.countReceived()
 		x.end(true)
 
 		return n, io.EOF
 	default:
+		x.countReceived()
+
 		return n, x.bodyFailure(err)
 	}
 }
@@ -83,21 +86,32 @@ func (x *exchange) end(keep bool) {
 	x.pool.release(x.conn, keep)
 }
 
-// count tells how long the heads were, where somebody asks and the request is sent.
-// HTTP/2's codec keeps that to itself.
+// count tells how much of the request was sent, and how long the head of its answer
+// was, where somebody asks. HTTP/2's codec keeps that to itself.
 func (x *exchange) count() {
 	codec, ok := x.conn.wire.(*codec1)
 	if !ok || x.trace == nil {
 		return
 	}
-	x.trace.Tell(protocols.ResponseHeaderBytes, codec.heads)
-	body := int64(0)
-	if x.upload != nil {
-		if body, ok = x.upload.whole(); !ok {
-			return
-		}
+	total, head := codec.out.total.Load(), codec.headSent.Load()
+	if head == 0 || head > total { // nothing but a head was sent, or a part of one
+		head = total
 	}
-	x.trace.Tell(protocols.RequestHeaderBytes, codec.out.total.Load()-body)
+	x.trace.Tell(protocols.RequestHeaderBytes, head)
+	if x.upload != nil {
+		x.trace.Tell(protocols.RequestBodyBytesSent, total-head)
+	}
+	if x.raw != nil {
+		x.trace.Tell(protocols.ResponseHeaderBytes, codec.heads)
+	}
+}
+
+// countReceived tells how long the answer's body is so far, with its framing. Only
+// the one who reads it may.
+func (x *exchange) countReceived() {
+	if codec, ok := x.conn.wire.(*codec1); ok && x.trace != nil {
+		x.trace.Tell(protocols.ResponseBodyBytes, codec.position()-codec.bodyStart)
+	}
 }
 
 // setContentType is Response.SetContentType, without its allocations for a plain

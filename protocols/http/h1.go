@@ -31,6 +31,9 @@ type codec1 struct {
 	w      *bufio.Writer
 	heads  int64  // bytes of the last answer's head
 	hangUp func() // closes the socket
+
+	bodyStart int64        // where the last answer's body began
+	headSent  atomic.Int64 // bytes of the last request's head, where a body follows and somebody traces
 	wake   func() // ends a read that waits
 	config *Config
 
@@ -236,7 +239,7 @@ func sendable(r *nethttp.Request) error {
 func (c *codec1) readHead(r *nethttp.Request, s *sender) (*nethttp.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
 	c.in.left = c.config.MaximumHeaderBytes
-	before := c.in.total
+	before := c.position()
 	if _, err := c.r.Peek(1); err != nil {
 		return nil, err
 	}
@@ -251,7 +254,8 @@ func (c *codec1) readHead(r *nethttp.Request, s *sender) (*nethttp.Response, err
 		code := resp.StatusCode
 		if code < 100 || code > 199 || code == nethttp.StatusSwitchingProtocols {
 			c.in.left = unlimited
-			c.heads = c.in.total - before - int64(c.r.Buffered())
+			c.bodyStart = c.position()
+			c.heads = c.bodyStart - before
 			s.answered()
 
 			return resp, nil
@@ -267,6 +271,9 @@ func (c *codec1) readHead(r *nethttp.Request, s *sender) (*nethttp.Response, err
 		}
 	}
 }
+
+// position is how many bytes of the connection were taken.
+func (c *codec1) position() int64 { return c.in.total - int64(c.r.Buffered()) }
 
 // unlimited is for bodies.
 const unlimited = 1<<63 - 1

@@ -36,6 +36,7 @@ func (a *reply) send(r *nethttp.Request) error {
 	c := a.codec
 	c.out.begun = false
 	c.out.total.Store(0)
+	c.headSent.Store(0)
 	expects := httpguts.HeaderValuesContainsToken(r.Header["Expect"], "100-continue")
 	if u, ok := r.Body.(*upload); r.Body == nil || ok && !expects && u.short() {
 		plain, err := c.head.write(c.w, r)

@@ -61,6 +61,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	}
 	reused := c.served.Swap(true)
 	was := before{kept: reused || c.rested, early: !c.answered.Load(), sent: c.socket.sent.Load(), received: c.socket.received.Load()}
+	x.trace.SetConnection(c.info, reused)
 	x.trace.Mark(protocols.RequestStart)
 	raw, err := c.RoundTrip(out)
 	if err == nil {
@@ -72,6 +73,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	if err != nil {
 		unbroken := raw == nil && c.Err() == nil
 		x.finishUpload()
+		x.count()
 		again, err = x.failure(err, was, req.Body, unbroken)
 		l.pool.release(c, raw == nil)
 

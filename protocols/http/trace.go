@@ -24,10 +24,18 @@ func (x *exchange) watch(ctx context.Context) context.Context {
 	w := &watcher{x: x}
 
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders:         w.wroteHeaders,
 		WroteRequest:         w.wroteRequest,
 		GotFirstResponseByte: w.gotFirstByte,
 		Got1xxResponse:       w.got1xx,
 	})
+}
+
+// wroteHeaders notes where the head ends: what follows is the body with its framing.
+func (w *watcher) wroteHeaders() {
+	if codec, ok := w.x.conn.wire.(*codec1); ok {
+		codec.headSent.Store(codec.out.total.Load() + int64(codec.w.Buffered()))
+	}
 }
 
 func (w *watcher) wroteRequest(info httptrace.WroteRequestInfo) {

@@ -160,11 +160,3 @@ func (u *upload) failure() (err error, opened bool) {
 
 	return u.end, u.opened
 }
-
-// whole is the body's length, where all of it was read.
-func (u *upload) whole() (int64, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-
-	return u.taken, u.end == io.EOF || u.taken > 0 && u.taken == u.source.KnownLength() //nolint:errorlint // a Reader returns io.EOF bare
-}
