@@ -106,7 +106,7 @@ func (c *counted) Read(p []byte) (int, error) {
 		c.count.Add(int64(n))
 		c.hop.of.touch()
 	}
-	if err == io.EOF { //nolint:errorlint // the body's end, bare
+	if err == io.EOF {
 		c.report(true, nil)
 	} else if err != nil {
 		c.report(false, err)

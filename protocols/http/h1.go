@@ -34,8 +34,8 @@ type codec1 struct {
 
 	bodyStart int64        // where the last answer's body began
 	headSent  atomic.Int64 // bytes of the last request's head, where a body follows and somebody traces
-	wake   func() // ends a read that waits
-	config *Config
+	wake      func()       // ends a read that waits
+	config    *Config
 
 	state     atomic.Int32
 	idleSince time.Time
