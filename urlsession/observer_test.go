@@ -50,12 +50,11 @@ func (w *watching) Observe(_ context.Context, req *urlsession.Request) *urlsessi
 	return &o
 }
 
-// Every way to load is observed once, from its beginning to its end.
-func TestObserver(t *testing.T) {
-	leak.Check(t)
-	base := serve(t, "http/1.1", measureOrigin())
-	none := &watching{}
-	for name, load := range map[string]func(s *urlsession.Session, url string) error{
+// waysToLoad are the ways to load a URL to its end.
+func waysToLoad(t *testing.T) map[string]func(s *urlsession.Session, url string) error {
+	t.Helper()
+
+	return map[string]func(s *urlsession.Session, url string) error{
 		"Data": func(s *urlsession.Session, url string) error {
 			_, _, err := s.Data(t.Context(), get(t, url))
 
@@ -92,7 +91,15 @@ func TestObserver(t *testing.T) {
 
 			return err
 		},
-	} {
+	}
+}
+
+// Every way to load is observed once, from its beginning to its end.
+func TestObserver(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", measureOrigin())
+	none := &watching{}
+	for name, load := range waysToLoad(t) {
 		w := &watching{}
 		s := session(t, func(c *urlsession.Configuration) {
 			c.Observers = []urlsession.Observer{w, nobody{}, none}
