@@ -49,6 +49,14 @@ type RetryPolicy struct {
 	// Codes are repeated; nil: TimedOut (while connecting), CannotConnectToHost,
 	// NetworkConnectionLost, DNSLookupFailed and NotConnectedToInternet.
 	Codes []Code
+	// Continuations is how often the body of a GET that breaks off is continued where
+	// it ended, by Range and If-Range (RFC 9110 §13.1.5); 0: never; negative: the
+	// ResourceTimeout is the only bound. The pauses are those of attempts. It takes a
+	// server that names a strong validator (an ETag that is not weak, or a
+	// Last-Modified a minute before its Date) and honours ranges: bytes of another
+	// version are never mixed in, and where the server has one, or none, the load
+	// fails as it would have. Statuses are tried again. Not for RoundTripper.
+	Continuations int
 }
 
 // clone gives a copy that shares no slice.
@@ -62,11 +70,11 @@ func (p RetryPolicy) clone() RetryPolicy {
 func (p RetryPolicy) validate() error {
 	var errs []error
 	if p.Factor != 0 && !(p.Factor >= 1) { // NaN is neither
-		errs = append(errs, fmt.Errorf("Retry: the Factor %v is less than 1", p.Factor))
+		errs = append(errs, fmt.Errorf("the Factor %v of Retry is less than 1", p.Factor))
 	}
 	for _, status := range p.Statuses {
 		if status < 400 || status > 599 {
-			errs = append(errs, fmt.Errorf("Retry: the status %d is none of a failure", status))
+			errs = append(errs, fmt.Errorf("the status %d of Retry is none of a failure", status))
 		}
 	}
 
@@ -77,6 +85,7 @@ func (p RetryPolicy) engine() engine.Retry {
 	return engine.Retry{
 		Attempts: p.Attempts, FirstDelay: p.FirstDelay, LongestDelay: p.LongestDelay, Factor: p.Factor,
 		LongestRetryAfter: p.LongestRetryAfter, Statuses: p.Statuses, Codes: p.Codes,
+		Continuations: p.Continuations,
 	}
 }
 
@@ -97,6 +106,9 @@ const (
 	RetryStatus = RetryReason(engine.RetryStatus)
 	// RetryError: the RetryPolicy repeats its failure.
 	RetryError = RetryReason(engine.RetryError)
+	// RetryContinuation: the body before it broke off, and this is the rest of it, or
+	// an attempt to get it.
+	RetryContinuation = RetryReason(engine.RetryContinuation)
 )
 
 // String is the reason in words; "" for RetryNone.
@@ -114,6 +126,8 @@ func (r RetryReason) String() string {
 		return "status"
 	case RetryError:
 		return "error"
+	case RetryContinuation:
+		return "continuation"
 	default:
 		return fmt.Sprintf("RetryReason(%d)", uint8(r))
 	}

@@ -237,9 +237,19 @@ func (b *body) release(err error) error {
 		if err == io.EOF { //nolint:errorlint // the body's end, bare
 			e.whole, e.err = true, nil
 		}
-		b.hop.report(e)
+		b.report(e)
 		b.hop.of.end(e.err)
 	})
 
 	return closeErr
+}
+
+// report reports the transaction of the body, or that of its last piece.
+func (b *body) report(e ending) {
+	if c := b.hop.of.continued; c != nil {
+		c.report(e)
+
+		return
+	}
+	b.hop.report(e)
 }

@@ -70,10 +70,6 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 		h.kept = &kept{limit: l.task.Keep}
 	}
 	h.request.Body = h.watchUpload(req.Body)
-	if outer == nil {
-		h.reason, l.reason = l.reason, RetryNone
-		l.failing, l.op = req.URL, h.request.Method
-	}
 }
 
 // canonical gives method, header and URL of a copy the spelling that the stages

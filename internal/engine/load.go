@@ -81,8 +81,9 @@ type load struct {
 	moved atomic.Int64 // when a byte moved last, or waiting began
 	wait  atomic.Int32 // waiting for the network: 1
 
-	body  body
-	ended sync.Once
+	body      body
+	continued *continued // of the body; nil: it is not continued
+	ended     sync.Once
 
 	openMu sync.Mutex
 	open   interface{ Close() error } // what abandon closes
@@ -126,6 +127,8 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 	defer l.idling()
 	for h := &l.first; ; h = new(hop) {
 		h.init(l, l.ctx, nil, req)
+		l.failing, l.op = req.URL, h.request.Method
+		h.reason, l.reason = l.reason, RetryNone
 		if err := h.lookup(); err != nil {
 			return nil, h.refuse("lookup", err)
 		}
@@ -162,6 +165,7 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 
 			continue
 		}
+		l.continuable(h, resp)
 
 		return l.deliver(h, resp)
 	}

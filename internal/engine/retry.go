@@ -93,10 +93,11 @@ func (l *load) repeats(h *hop, err error) bool {
 	case l.awaitConnectivity(h, err):
 		l.reason = RetryConnectivity
 	case l.failedForNow(h, err):
-		pause, ok := l.pause(0)
+		pause, ok := l.delay(l.retries, 0)
 		if !ok || l.rest(pause) != nil {
 			return false
 		}
+		l.retries++
 		l.reason = RetryError
 	default:
 		return false
@@ -128,7 +129,7 @@ func (l *load) answeredForNow(h *hop, resp *protocols.Response) (bool, error) {
 	if r.LongestRetryAfter >= 0 && after > r.LongestRetryAfter {
 		return false, nil
 	}
-	pause, ok := l.pause(after)
+	pause, ok := l.delay(l.retries, after)
 	if !ok {
 		return false, nil
 	}
@@ -136,6 +137,7 @@ func (l *load) answeredForNow(h *hop, resp *protocols.Response) (bool, error) {
 	if err := l.rest(pause); err != nil {
 		return false, at("response", err)
 	}
+	l.retries++
 	l.reason = RetryStatus
 
 	return true, nil
@@ -158,21 +160,20 @@ func (l *load) repeatable(h *hop, unsent bool) bool {
 	return unsent || idempotent(h.request.Method) || h.request.Header.Get("Idempotency-Key") != ""
 }
 
-// pause is how long to wait before the next attempt, which it counts: a random time
-// within a bound that grows from attempt to attempt, so that clients that failed
-// together do not come back together, after the time that the server asked for. It
-// is false where the load has not as much time.
-func (l *load) pause(after time.Duration) (time.Duration, bool) {
+// delay is how long to wait before the next attempt, after so many of them: a random
+// time within a bound that grows from attempt to attempt, so that clients that
+// failed together do not come back together, beyond the time that the server asked
+// for. It is false where the load has not as much time.
+func (l *load) delay(attempts int, after time.Duration) (time.Duration, bool) {
 	r := &l.engine.config.Retry
-	bound := float64(r.FirstDelay) * math.Pow(r.Factor, float64(l.retries))
+	bound := float64(r.FirstDelay) * math.Pow(r.Factor, float64(attempts))
 	bound = max(min(bound, float64(r.LongestDelay)), 0)
-	pause := after + rand.N(time.Duration(bound)+1)
-	if deadline, ok := l.parent.Deadline(); ok && time.Until(deadline) <= pause || l.engine.clock.left(l) <= pause {
+	delay := after + rand.N(time.Duration(bound)+1)
+	if deadline, ok := l.parent.Deadline(); ok && time.Until(deadline) <= delay || l.engine.clock.left(l) <= delay {
 		return 0, false
 	}
-	l.retries++
 
-	return pause, true
+	return delay, true
 }
 
 // rest waits. Its error is what ended the load. Meanwhile the request's clock

@@ -89,8 +89,11 @@ var retryTests = []struct {
 	{"500 where asked for", "GET", nil, policy(func(r *engine.Retry) { r.Statuses = []int{500} }), []any{500, 200}, 2, "answer 2"},
 	{"no other then", "GET", nil, policy(func(r *engine.Retry) { r.Statuses = []int{500} }), []any{503, 200}, 1, "answer 1"},
 	{"none", "GET", nil, policy(func(r *engine.Retry) { r.Statuses = []int{} }), []any{503, 200}, 1, "answer 1"},
-	{"codes where asked for", "GET", nil, policy(func(r *engine.Retry) { r.Codes = []protocols.Code{protocols.CannotFindHost} }),
-		[]any{&net.DNSError{IsNotFound: true}, 200}, 2, "answer 2"},
+	{
+		"codes where asked for", "GET", nil, policy(func(r *engine.Retry) { r.Codes = []protocols.Code{protocols.CannotFindHost} }),
+		[]any{&net.DNSError{IsNotFound: true}, 200},
+		2, "answer 2",
+	},
 	{"no code", "GET", nil, policy(func(r *engine.Retry) { r.Codes = []protocols.Code{} }), []any{reset, 200}, 1, "networkConnectionLost"},
 	{"not a name that does not exist", "GET", nil, noPause, []any{&net.DNSError{IsNotFound: true}, 200}, 1, "cannotFindHost"},
 	{"not an answer that is garbage", "GET", nil, noPause, []any{protocols.CannotParseResponse, 200}, 1, "cannotParseResponse"},
@@ -104,8 +107,11 @@ var retryTests = []struct {
 	{"not an own method", "PURGE", nil, noPause, []any{503, 200}, 1, "answer 1"},
 	{"not POST after an error", "POST", nil, noPause, []any{reset, 200}, 1, "networkConnectionLost"},
 	{"POST with an Idempotency-Key", "POST", []string{"Idempotency-Key", `"8e03978e"`}, noPause, []any{503, reset, 200}, 3, "answer 3"},
-	{"POST of which nothing was sent, more often than is certainly safe", "POST", nil, policy(func(r *engine.Retry) { r.Attempts = 4 }),
-		[]any{protocols.ErrNotSent, protocols.ErrNotSent, protocols.ErrNotSent, protocols.ErrNotSent, 200}, 5, "answer 5"},
+	{
+		"POST of which nothing was sent, more often than is certainly safe", "POST", nil, policy(func(r *engine.Retry) { r.Attempts = 4 }),
+		[]any{protocols.ErrNotSent, protocols.ErrNotSent, protocols.ErrNotSent, protocols.ErrNotSent, 200},
+		5, "answer 5",
+	},
 }
 
 func TestRetry(t *testing.T) {
