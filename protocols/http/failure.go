@@ -1,6 +1,7 @@
 package http
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -57,6 +58,10 @@ type before struct {
 // sent, and another connection may do.
 func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken bool) (again bool, _ error) {
 	if cause := x.ctx.Err(); cause != nil {
+		if x.conn.shared && late(x.ctx) && x.conn.socket.received.Load() == was.received {
+			x.pool.retire(x.conn, false) // the peer said nothing to anybody in all that time
+		}
+
 		return false, ended(cause, err)
 	}
 	failed, opened := x.upload.failure()
@@ -181,6 +186,13 @@ func (x *exchange) bodyFailure(err error) error {
 	default:
 		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
 	}
+}
+
+// late tells whether a clock has ended a load.
+func late(ctx context.Context) bool {
+	var timeout interface{ Timeout() bool }
+
+	return errors.As(context.Cause(ctx), &timeout) && timeout.Timeout()
 }
 
 // ended is the error of a load whose context has ended.

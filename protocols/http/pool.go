@@ -191,7 +191,8 @@ func (p *pool) serve(h *host) {
 }
 
 // leave takes a waiter out of the queue; false: it was served already. Attempts
-// that nobody waits for any more are cancelled.
+// that nobody waits for any more are cancelled, and one that has taken longer than
+// its owner's clock allows: those who wait get a new one.
 func (p *pool) leave(h *host, w *waiter) bool {
 	p.mu.Lock()
 	if !w.queued {
@@ -199,8 +200,13 @@ func (p *pool) leave(h *host, w *waiter) bool {
 
 		return false
 	}
+	started := w.dial
 	h.waiting.remove(w)
 	var dropped []*dial
+	if started != nil && late(w.ctx) {
+		dropped = append(dropped, h.drop(slices.Index(h.dials, started)))
+		p.dialFor(h, nil)
+	}
 	for len(h.dials) > h.waiting.len() {
 		i := max(slices.IndexFunc(h.dials, func(d *dial) bool { return d.owner == nil }), 0)
 		dropped = append(dropped, h.drop(i))
