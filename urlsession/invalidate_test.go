@@ -192,7 +192,7 @@ func TestSharedStays(t *testing.T) {
 	s := urlsession.Shared()
 	s.InvalidateAndCancel()
 	s.FinishTasksAndInvalidate()
-	if err := errors.Join(s.Close(), s.Finish(t.Context()), s.Flush()); err != nil {
+	if err := errors.Join(s.Close(), s.Finish(t.Context()), s.Flush(t.Context())); err != nil {
 		t.Error(err)
 	}
 	task := s.DataTask(get(t, "data:,hi"))

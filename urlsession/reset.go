@@ -7,21 +7,36 @@ import (
 	"github.com/urlkit/urlkit/storage"
 )
 
-// Reset empties the session's cookies and credentials, and then does what Flush
-// does (Apple's reset). Other sessions that share a store lose them too. A store
-// that cannot be emptied is an error; the rest is done all the same.
+// stored are the stores that the session uses: what it keeps between loads.
+func (s *core) stored() []any { return []any{s.configuration.Cookies, s.configuration.Credentials} }
+
+// Reset empties the session's cookies and credentials, deletes their files, and then
+// does what Flush does (Apple's reset). Other sessions that share a store lose them
+// too. ctx bounds the waiting for disks and keyrings. A store that cannot be emptied
+// is an error; the rest is done all the same.
 func (s *Session) Reset(ctx context.Context) error {
 	var errs []error
-	for _, store := range []any{s.configuration.Cookies, s.configuration.Credentials} {
+	for _, store := range s.stored() {
 		if r, ok := store.(storage.Resetter); ok {
 			errs = append(errs, r.RemoveAll(ctx))
 		}
 	}
 
-	return errors.Join(append(errs, s.Flush())...)
+	return errors.Join(append(errs, s.Flush(ctx))...)
 }
 
-// Flush drops the session's connections, TLS sessions and what its protocols
-// remember, so that the next request uses a fresh connection (Apple's flush).
-// Running loads go on over the connections that they have.
-func (s *Session) Flush() error { return s.engine.Flush() }
+// Flush writes what the session's stores have not written yet, and drops its
+// connections, TLS sessions and what its protocols remember, so that the next request
+// uses a fresh connection (Apple's flush). Running loads go on over the connections
+// that they have. ctx bounds the waiting for disks. A store that cannot be written is
+// an error; the rest is done all the same.
+func (s *Session) Flush(ctx context.Context) error {
+	var errs []error
+	for _, store := range s.stored() {
+		if f, ok := store.(storage.Flusher); ok {
+			errs = append(errs, f.Flush(ctx))
+		}
+	}
+
+	return errors.Join(append(errs, s.engine.Flush())...)
+}

@@ -1,10 +1,14 @@
 package urlsession_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,7 +54,7 @@ func TestResetAndFlush(t *testing.T) {
 		}{
 			{"the first", func() error { return nil }, "", 1, true},
 			{"the second", func() error { return nil }, "kept=1", 1, false},
-			{"after Flush", s.Flush, "kept=1", 1, true},
+			{"after Flush", func() error { return s.Flush(t.Context()) }, "kept=1", 1, true},
 			{"after Reset", func() error { return s.Reset(t.Context()) }, "", 2, true},
 		} {
 			if err := row.before(); err != nil {
@@ -66,7 +70,7 @@ func TestResetAndFlush(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := s.Flush(); !errors.Is(err, urlsession.ErrSessionInvalidated) {
+		if err := s.Flush(t.Context()); !errors.Is(err, urlsession.ErrSessionInvalidated) {
 			t.Errorf("Flush of a closed session: %v", err)
 		}
 	})
@@ -89,12 +93,69 @@ func TestResetDuringALoad(t *testing.T) {
 	}
 }
 
+// Flush writes what is kept in a file, and a session that begins then has it; Reset
+// deletes the file. Both drop the connections.
+func TestResetAndFlushOnDisk(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cookie") == "" {
+			http.SetCookie(w, &http.Cookie{Name: "kept", Value: "1", MaxAge: 1000})
+		}
+		_, _ = io.WriteString(w, r.Header.Get("Cookie")+"|"+r.RemoteAddr)
+	}))
+	name := filepath.Join(t.TempDir(), "cookies")
+	opened := func() *urlsession.Session {
+		file, err := cookie.Open(t.Context(), name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := file.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+
+		return delegated(t, nil, func(c *urlsession.Configuration) { c.Cookies = file })
+	}
+	s := opened()
+	first, _ := load(t, s, get(t, base))
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a load waited for the disk: %v", err)
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(name); err != nil || !bytes.Contains(content, []byte("127.0.0.1")) {
+		t.Errorf("after Flush the file holds %q, %v", content, err)
+	}
+	second, _ := load(t, s, get(t, base))
+	if _, connection, _ := strings.Cut(first, "|"); second == "kept=1|"+connection || !strings.HasPrefix(second, "kept=1|") {
+		t.Errorf("after Flush: %s, and %s before", second, first)
+	}
+	other := opened()
+	if got, _ := load(t, other, get(t, base)); !strings.HasPrefix(got, "kept=1|") {
+		t.Errorf("another session: %s", got)
+	}
+	if err := s.Reset(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after Reset there is a file: %v", err)
+	}
+	third, _ := load(t, s, get(t, base))
+	if third == strings.TrimPrefix(second, "kept=1") || !strings.HasPrefix(third, "|") {
+		t.Errorf("after Reset: %s, and %s before", third, second)
+	}
+}
+
 // stubborn is a store that cannot be emptied.
 type stubborn struct{ cookie.Store }
 
 func (*stubborn) RemoveAll(context.Context) error { return errOfTheApp }
+func (*stubborn) Flush(context.Context) error     { return errOfTheApp }
 
-// A store that cannot be emptied is an error, and the rest is done all the same.
+// A store that cannot be emptied, or written, is an error, and the rest is done all
+// the same.
 func TestResetThatFails(t *testing.T) {
 	leak.Check(t)
 	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) }))
@@ -103,7 +164,11 @@ func TestResetThatFails(t *testing.T) {
 	if err := s.Reset(t.Context()); !errors.Is(err, errOfTheApp) {
 		t.Errorf("Reset: %v", err)
 	}
-	if second, _ := load(t, s, get(t, base)); second == first {
+	second, _ := load(t, s, get(t, base))
+	if err := s.Flush(t.Context()); !errors.Is(err, errOfTheApp) {
+		t.Errorf("Flush: %v", err)
+	}
+	if third, _ := load(t, s, get(t, base)); second == first || third == second {
 		t.Error("the connection was kept")
 	}
 }

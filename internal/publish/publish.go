@@ -60,13 +60,30 @@ func Beside(name string) (*File, error) {
 	if old != nil {
 		permissions = old.Mode().Perm()
 	}
-	f := &File{folder: folder, name: newName(), target: target, replaces: old != nil}
+
+	return beside(folder, target, old != nil, permissions)
+}
+
+// Private is Beside for a file that holds secrets: only its owner may read and write
+// it, whatever the permissions of the old one are.
+func Private(name string) (*File, error) {
+	folder, target, old, err := look(name)
+	if err != nil {
+		return nil, err
+	}
+
+	return beside(folder, target, old != nil, 0o600)
+}
+
+func beside(folder *os.Root, target string, replaces bool, permissions fs.FileMode) (*File, error) {
+	f := &File{folder: folder, name: newName(), target: target, replaces: replaces}
+	var err error
 	if f.file, err = folder.OpenFile(f.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, permissions); err != nil {
 		_ = folder.Close()
 
 		return nil, protocols.Errorf(protocols.CannotCreateFile, "%w", err)
 	}
-	if old == nil {
+	if !replaces {
 		return f, nil
 	}
 	if err := setPermissions(f.file, permissions); err != nil { // what the umask took away

@@ -112,8 +112,8 @@ var importRows = []row{
 	{
 		"storage-cookie",
 		[]string{"storage/cookie"},
-		[]string{"protocols", "storage", "golang.org/x/net/publicsuffix"},
-		"a store implements its interface, and knows no session that uses it",
+		[]string{"protocols", "storage", "internal/filelock", "internal/publish", "golang.org/x/net/publicsuffix"},
+		"a store implements its interface, and knows no session that uses it; a file is locked and replaced by what others use too",
 	},
 	{
 		"storage-keyring",
@@ -150,6 +150,12 @@ var importRows = []row{
 		[]string{"internal/publish"},
 		[]string{"protocols"},
 		"files are put in their places in one way, for a built-in that writes them and for downloads alike; it depends on neither",
+	},
+	{
+		"filelock",
+		[]string{"internal/filelock"},
+		[]string{"golang.org/x/sys"},
+		"processes are kept apart by the system's locks, and by nothing else",
 	},
 	{
 		"goroutine",

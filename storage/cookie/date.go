@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// months are the names that RFC 6265 §5.1.1 knows a month by.
+// months are the names that RFC 6265bis §5.1.1 knows a month by.
 const months = "janfebmaraprmayjunjulaugsepoctnovdec"
 
-// parseDate is the algorithm of RFC 6265 §5.1.1: it looks for a time, a day, a
+// parseDate is the algorithm of RFC 6265bis §5.1.1: it looks for a time, a day, a
 // month and a year in any order, and so reads RFC 1123, RFC 850, asctime and
 // what lies between.
 func parseDate(s string) (time.Time, bool) {

@@ -2,56 +2,112 @@ package cookie
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 )
 
-// add stores a cookie that a response to r set (RFC 6265 §5.3), or deletes its
-// like if it has expired already.
-func (s *Store) add(r *request, c cookie, now time.Time) {
-	if !c.settle(r) {
-		return
+var errHidesSecure = errors.New("a cookie without Secure would hide one with it")
+
+// add stores a cookie that a response to r set (RFC 6265bis §5.7), or deletes its
+// like if it has expired already. The error says what rule it breaks.
+func (s *Store) add(r *request, c cookie, now time.Time) error {
+	if err := c.settle(r); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jar := s.jars[r.key]
 	if !c.secure && !r.secure && hidesSecure(jar, &c) {
-		return
+		return errHidesSecure
 	}
 	old := slices.IndexFunc(jar, func(e *entry) bool { return e.same(&c) })
-	if c.expired(now) {
+	switch {
+	case c.expired(now):
 		if old >= 0 {
-			s.setJar(r.key, slices.Delete(jar, old, old+1), -1)
+			s.discard(r.key, func(e *entry) bool { return e == jar[old] })
 		}
+	case old >= 0:
+		s.replace(r.key, jar[old], c)
+		jar[old].stored = now
+	default:
+		e := &entry{cookie: c, created: now, stored: now}
+		s.insert(r.key, e)
+		s.change(c.persists())
+		e.changed = s.changes
+		s.shrink(r.key, now)
+	}
 
-		return
-	}
-	if old >= 0 {
-		jar[old].cookie, jar[old].lastUsed = c, now
-		return
-	}
-	s.made++
-	e := &entry{cookie: c, made: s.made, lastUsed: now}
-	at, _ := slices.BinarySearchFunc(jar, e, sendingOrder)
-	s.setJar(r.key, slices.Insert(jar, at, e), 1)
-	s.shrink(r.key, now)
+	return nil
 }
 
-// setJar puts a changed jar back. An empty one goes.
-func (s *Store) setJar(key jarKey, jar []*entry, change int) {
-	s.size.Add(int64(change))
-	if len(jar) == 0 {
-		delete(s.jars, key)
-		return
+// insert puts a new entry where it belongs in its jar.
+func (s *Store) insert(key jarKey, e *entry) {
+	s.made++
+	e.made = s.made
+	if e.used == 0 {
+		s.use(e)
 	}
+	jar := s.jars[key]
+	at, _ := slices.BinarySearchFunc(jar, e, sendingOrder)
 	if s.jars == nil {
 		s.jars = make(map[jarKey][]*entry)
 	}
-	s.jars[key] = jar
+	s.jars[key] = slices.Insert(jar, at, e)
+	s.size.Add(1)
 }
 
-// sendingOrder is that of RFC 6265 §5.4: the longest path first, then the oldest.
+// replace gives an entry what was set anew. Its place in the order stays.
+func (s *Store) replace(key jarKey, e *entry, c cookie) {
+	s.use(e)
+	if e.equal(&c) {
+		return
+	}
+	kept := e.onDisk || c.persists()
+	if e.onDisk && !c.persists() {
+		s.journal.bury(e.identity(key), s.changes+1)
+		e.onDisk = false
+	}
+	e.cookie = c
+	s.change(kept)
+	e.changed = s.changes
+}
+
+// discard removes entries from a jar. An empty one goes.
+func (s *Store) discard(key jarKey, which func(*entry) bool) {
+	jar := s.jars[key]
+	kept := slices.DeleteFunc(slices.Clone(jar), which)
+	if len(kept) == len(jar) {
+		return
+	}
+	s.size.Add(int64(len(kept) - len(jar)))
+	filed := false
+	for _, e := range jar {
+		if e.onDisk && !slices.Contains(kept, e) {
+			filed = true
+			s.journal.bury(e.identity(key), s.changes+1)
+		}
+	}
+	if len(kept) == 0 {
+		delete(s.jars, key)
+	} else {
+		s.jars[key] = kept
+	}
+	s.change(filed)
+}
+
+// change notes that something changed, for who listens; filed: for the file too.
+func (s *Store) change(filed bool) {
+	s.changes++
+	s.observers.wake(s)
+	if filed && s.journal != nil {
+		s.journal.wake()
+	}
+}
+
+// sendingOrder is that of RFC 6265bis §5.8.3: the longest path first, then the
+// oldest.
 func sendingOrder(a, b *entry) int {
 	if c := cmp.Compare(len(b.path), len(a.path)); c != 0 {
 		return c
@@ -71,70 +127,53 @@ func hidesSecure(jar []*entry, c *cookie) bool {
 
 // shrink holds the limits after a cookie was added to the jar of key.
 func (s *Store) shrink(key jarKey, now time.Time) {
+	expired := func(e *entry) bool { return e.expired(now) }
 	if len(s.jars[key]) > maxPerDomain {
-		s.purge(key, now)
+		s.discard(key, expired)
 	}
-	if jar := s.jars[key]; len(jar) > maxPerDomain {
-		s.evict(key, stalest(jar))
+	for len(s.jars[key]) > maxPerDomain {
+		worst := stalest(s.jars[key])
+		s.discard(key, func(e *entry) bool { return e == worst })
 	}
 	if s.size.Load() <= maxCookies {
 		return
 	}
 	for k := range s.jars {
-		s.purge(k, now)
+		s.discard(k, expired)
 	}
-	if s.size.Load() <= maxCookies {
-		return
-	}
-	var worst jarKey
-	at := -1
-	for k, jar := range s.jars {
-		if i := stalest(jar); at < 0 || staler(jar[i], s.jars[worst][at]) {
-			worst, at = k, i
+	for s.size.Load() > maxCookies {
+		var worst *entry
+		var from jarKey
+		for k, jar := range s.jars {
+			if e := stalest(jar); worst == nil || e.used < worst.used {
+				worst, from = e, k
+			}
 		}
+		s.discard(from, func(e *entry) bool { return e == worst })
 	}
-	s.evict(worst, at)
 }
 
-func (s *Store) evict(key jarKey, at int) {
-	s.setJar(key, slices.Delete(s.jars[key], at, at+1), -1)
-}
-
-// purge drops what has expired from a jar.
-func (s *Store) purge(key jarKey, now time.Time) {
-	jar := s.jars[key]
-	kept := slices.DeleteFunc(jar, func(e *entry) bool { return e.expired(now) })
-	s.setJar(key, kept, len(kept)-len(jar))
-}
-
-// stalest is the index of the entry to evict from a jar that is not empty.
-func stalest(jar []*entry) int {
-	at := 0
-	for i, e := range jar {
-		if staler(e, jar[at]) {
-			at = i
+// stalest is the entry to evict from a jar that is not empty: one without Secure if
+// there is one (RFC 6265bis §5.7).
+func stalest(jar []*entry) *entry {
+	worst := jar[0]
+	for _, e := range jar[1:] {
+		if e.secure != worst.secure && worst.secure || e.secure == worst.secure && e.used < worst.used {
+			worst = e
 		}
 	}
 
-	return at
+	return worst
 }
 
-func staler(a, b *entry) bool {
-	if a.lastUsed.Equal(b.lastUsed) {
-		return a.made < b.made
-	}
-
-	return a.lastUsed.Before(b.lastUsed)
-}
-
-// pathMatches is RFC 6265 §5.1.4: does a request for path get cookies of
+// pathMatches is RFC 6265bis §5.1.4: does a request for path get cookies of
 // cookiePath?
 func pathMatches(path, cookiePath string) bool {
 	rest, ok := strings.CutPrefix(path, cookiePath)
 	return ok && (rest == "" || strings.HasSuffix(cookiePath, "/") || rest[0] == '/')
 }
 
-// domainMatches is RFC 6265 §5.1.3 for names in canonical form. That an IP
+// domainMatches is RFC 6265bis §5.1.3 for names in canonical form. That an IP
 // address matches nothing but itself is seen to where a domain is set.
 func domainMatches(host, domain string) bool {
 	rest, ok := strings.CutSuffix(host, domain)

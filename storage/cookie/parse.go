@@ -43,6 +43,27 @@ func (c *cookie) same(o *cookie) bool {
 	return c.name == o.name && c.domain == o.domain && c.path == o.path && c.hostOnly == o.hostOnly
 }
 
+// persists tells whether the cookie outlives a session.
+func (c *cookie) persists() bool { return !c.expires.IsZero() }
+
+// identity is what makes two cookies one.
+type identity struct {
+	partition, name, domain, path string
+	hostOnly                      bool
+}
+
+func (c *cookie) identity(key jarKey) identity {
+	return identity{key.partition, c.name, c.domain, c.path, c.hostOnly}
+}
+
+// equal tells whether two cookies have nothing that differs.
+func (c *cookie) equal(o *cookie) bool {
+	a, b := *c, *o
+	a.expires, b.expires = time.Time{}, time.Time{}
+
+	return a == b && c.expires.Equal(o.expires)
+}
+
 // detach copies the strings, so that a small cookie does not keep alive the large
 // header that it came in.
 func (c *cookie) detach() {
@@ -51,11 +72,11 @@ func (c *cookie) detach() {
 }
 
 // parse reads the value of a Set-Cookie field by the algorithm for user agents
-// (RFC 6265 §5.2), which takes what servers really send. http.ParseSetCookie is
+// (RFC 6265bis §5.6), which takes what servers really send. http.ParseSetCookie is
 // written for the strict grammar of servers: it drops values with quotes or
 // bytes above 0x7f in them (JSON, UTF-8), attributes with blanks around their
 // "=", and dates outside two formats. Commas do not separate cookies: fields are
-// not folded (RFC 6265 §3).
+// not folded (RFC 6265bis §3).
 func parse(line string, now time.Time) (cookie, bool) {
 	if hasControl(line) {
 		return cookie{}, false
@@ -132,7 +153,7 @@ func parseSameSite(value string) http.SameSite {
 	}
 }
 
-// parseMaxAge is RFC 6265 §5.2.2: seconds from now, of any number of digits.
+// parseMaxAge is RFC 6265bis §5.6.2: seconds from now, of any number of digits.
 func parseMaxAge(value string, now time.Time) (time.Time, bool) {
 	digits, negative := strings.CutPrefix(value, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {

@@ -109,6 +109,10 @@ func FuzzSetCookie(f *testing.F) {
 	} {
 		f.Add(seed, "https://www.example.org/p/q", seed)
 	}
+	seeds := setCookieSeeds(100)
+	for i, seed := range seeds[1:] {
+		f.Add(seed, "https://www.example.org/p/q", seeds[i])
+	}
 	f.Fuzz(func(t *testing.T, line, rawURL, second string) {
 		u, err := url.Parse(rawURL)
 		if err != nil {

@@ -1,6 +1,7 @@
 package cookie
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -40,11 +41,11 @@ func requestOf(q *storage.CookieQuery) (request, bool) {
 	if r.path == "" || r.path[0] != '/' {
 		r.path = "/"
 	}
-	r.key = jarKey{q.Partition, siteOf(host)}
+	r.key = jarKey{q.Partition, sites.of(host)}
 	r.crossSite = q.RedirectedAcrossSites
 	if !r.topLevel {
 		main, ok := canonicalHost(q.MainDocumentURL.Hostname())
-		r.crossSite = r.crossSite || !ok || siteOf(main) != r.key.site
+		r.crossSite = r.crossSite || !ok || sites.of(main) != r.key.site || isEncrypted(q.MainDocumentURL) != isEncrypted(q.URL)
 	}
 
 	return r, true
@@ -63,13 +64,13 @@ func accepts(q *storage.CookieQuery, host string) bool {
 		}
 		main, ok := canonicalHost(q.MainDocumentURL.Hostname())
 
-		return ok && siteOf(main) == siteOf(host) && (domainMatches(main, host) || domainMatches(host, main))
+		return ok && sites.of(main) == sites.of(host) && (domainMatches(main, host) || domainMatches(host, main))
 	default:
 		return false
 	}
 }
 
-// canonicalHost is RFC 6265 §5.1.2: lower case and no final dot. An international
+// canonicalHost is RFC 6265bis §5.1.2: lower case and no final dot. An international
 // name comes in its ASCII form from a session. One in Unicode is a name as well,
 // but the public suffix list does not know it: it is a site of its own.
 func canonicalHost(host string) (string, bool) {
@@ -86,20 +87,6 @@ func isASCII(host string) bool {
 	}
 
 	return true
-}
-
-// siteOf is the registrable domain of a host; the host itself where it has none
-// (an IP address, a single label, a public suffix).
-func siteOf(host string) string {
-	if !isASCII(host) || isIP(host) {
-		return host
-	}
-	site, err := publicsuffix.EffectiveTLDPlusOne(host)
-	if err != nil {
-		return host
-	}
-
-	return site
 }
 
 func isIP(host string) bool {
@@ -120,7 +107,7 @@ func isIP(host string) bool {
 // isSecure tells whether Secure cookies are for this origin: an encrypted one,
 // or this host itself.
 func isSecure(u *url.URL, host string) bool {
-	if strings.EqualFold(u.Scheme, "https") || strings.EqualFold(u.Scheme, "wss") {
+	if isEncrypted(u) {
 		return true
 	}
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -134,6 +121,10 @@ func isSecure(u *url.URL, host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
+func isEncrypted(u *url.URL) bool {
+	return strings.EqualFold(u.Scheme, "https") || strings.EqualFold(u.Scheme, "wss")
+}
+
 // isSafe is RFC 9110 §9.2.1.
 func isSafe(method string) bool {
 	switch strings.ToUpper(method) {
@@ -144,7 +135,7 @@ func isSafe(method string) bool {
 	}
 }
 
-// matches tells whether a request gets the cookie (RFC 6265 §5.4).
+// matches tells whether a request gets the cookie (RFC 6265bis §5.8.3).
 func (e *entry) matches(r *request, now time.Time) bool {
 	if e.expired(now) || e.secure && !r.secure || !pathMatches(r.path, e.path) {
 		return false
@@ -158,46 +149,70 @@ func (e *entry) matches(r *request, now time.Time) bool {
 	switch e.sameSite { // RFC 6265bis §5.8.3
 	case http.SameSiteStrictMode:
 		return false
+	case http.SameSiteNoneMode:
+		return true
 	case http.SameSiteLaxMode:
 		return r.topLevel && r.safe
-	default:
-		return true
+	default: // as Lax, but that a young cookie goes with a form's POST too (§5.6.7.2)
+		age := now.Sub(e.created)
+
+		return r.topLevel && (r.safe || 0 <= age && age < unsafeAge)
 	}
 }
 
-// settle fills in what the request decides, and tells whether the cookie may be
-// stored (RFC 6265 §5.3, RFC 6265bis §5.7).
-func (c *cookie) settle(r *request) bool {
+// unsafeAge is how long a cookie that says nothing of SameSite goes with unsafe
+// methods across sites (RFC 6265bis §5.6.7.2).
+const unsafeAge = 2 * time.Minute
+
+// The rules that a cookie can break.
+var (
+	errDomain   = errors.New("its domain is none that the host may set cookies for")
+	errLong     = errors.New("its path or domain is too long")
+	errSecure   = errors.New("an insecure origin may not set Secure")
+	errSameSite = errors.New("SameSite=None needs Secure")
+	errThird    = errors.New("only SameSite=None may be set from another site")
+	errPrefix   = errors.New("its attributes are not those that the prefix of its name asks for")
+)
+
+// settle fills in what the request decides. The error is why the cookie may not be
+// stored (RFC 6265bis §5.7).
+func (c *cookie) settle(r *request) error {
 	if !c.settleDomain(r) {
-		return false
+		return errDomain
 	}
 	explicitRoot := c.path == "/"
 	if c.path == "" || c.path[0] != '/' {
 		c.path = defaultPath(r.path)
 	}
+	if len(c.path) > maxAttribute || len(c.domain) > maxAttribute { // the request's: no attribute is that long
+		return errLong
+	}
 	c.detach()
 	if c.secure && !r.secure {
-		return false
+		return errSecure
 	}
 	if c.sameSite == http.SameSiteNoneMode && !c.secure {
-		return false
+		return errSameSite
 	}
-	if (c.sameSite == http.SameSiteStrictMode || c.sameSite == http.SameSiteLaxMode) && r.crossSite && !r.topLevel {
-		return false
+	if c.sameSite != http.SameSiteNoneMode && r.crossSite && !r.topLevel {
+		return errThird
 	}
 	if hasPrefixFold(c.name, "__Secure-") && !c.secure {
-		return false
+		return errPrefix
 	}
 	if hasPrefixFold(c.name, "__Host-") && (!c.secure || !c.hostOnly || c.namesDomain || !explicitRoot) {
-		return false
+		return errPrefix
 	}
 
-	return true
+	return nil
 }
 
 // settleDomain checks the Domain attribute against the host, and refuses public
 // suffixes: a cookie for "co.uk" would go to every site beneath.
 func (c *cookie) settleDomain(r *request) bool {
+	if strings.ContainsAny(c.domain, forbidden) || strings.ContainsAny(r.host, forbidden) {
+		return false
+	}
 	c.namesDomain = c.domain != ""
 	if !c.namesDomain {
 		c.domain, c.hostOnly = r.host, true
@@ -216,12 +231,16 @@ func (c *cookie) settleDomain(r *request) bool {
 	return domainMatches(r.host, domain) && isASCII(r.host) && !isIP(r.host) && !isSuffix(domain)
 }
 
+// forbidden are bytes that no host has, among them those that would make a comment of
+// a line in the Netscape format.
+const forbidden = " \t\r\n\x00#%/<>?@[\\]^|"
+
 func isSuffix(domain string) bool {
 	suffix, _ := publicsuffix.PublicSuffix(domain)
 	return suffix == domain
 }
 
-// defaultPath is RFC 6265 §5.1.4: the request's path up to its last "/".
+// defaultPath is RFC 6265bis §5.1.4: the request's path up to its last "/".
 func defaultPath(path string) string {
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
 		return path[:i]

@@ -1,13 +1,11 @@
-// Package cookie keeps cookies in memory by the rules of RFC 6265, with those of
-// RFC 6265bis on prefixes, SameSite, sizes and secure origins.
+// Package cookie keeps cookies by the rules of RFC 6265bis: in memory ([Store]), or
+// in a file that several processes may share ([File]). It reads and writes cookie
+// files of the Netscape format too, which curl and others use.
 package cookie
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,10 +15,10 @@ import (
 )
 
 const (
-	// maxPerDomain bounds the cookies of one registrable domain (RFC 6265 §6.1
+	// maxPerDomain bounds the cookies of one registrable domain (RFC 6265bis §6.1
 	// asks for at least 50 per domain).
 	maxPerDomain = 180
-	// maxCookies bounds the cookies of a store (RFC 6265 §6.1 asks for at least
+	// maxCookies bounds the cookies of a store (RFC 6265bis §6.1 asks for at least
 	// 3000).
 	maxCookies = 3000
 )
@@ -29,16 +27,25 @@ const (
 // storage.CookieStore and http.CookieJar. The zero value is an empty store. It
 // is safe for concurrent use.
 //
-// It holds 3000 cookies, 180 for one registrable domain; then the ones that were
-// not used for longest go, expired ones first.
+// It holds 3000 cookies, 180 for one registrable domain. Then expired ones go
+// first, then those without Secure, then the others; of each the one that was not
+// used for longest (RFC 6265bis §5.7).
+//
+// The order of creation and of use is counted, so that a clock that jumps changes
+// neither. An expired cookie is only hidden until its place is needed.
 type Store struct {
 	now func() time.Time // nil: time.Now
 
 	size atomic.Int64 // the number of entries, also readable without the lock
 
-	mu   sync.Mutex
-	jars map[jarKey][]*entry // each in the order of sending
-	made uint64              // how many entries were ever made
+	mu        sync.Mutex
+	jars      map[jarKey][]*entry // each in the order of sending
+	made      uint64              // how many entries were ever made
+	uses      uint64              // how often entries were sent or set
+	changes   uint64              // how often something changed
+	accepts   storage.CookieAcceptPolicy
+	observers observers
+	journal   *journal // of a File; nil: the store has none
 }
 
 // jarKey is what cookies are looked up by. All cookies that can match a host
@@ -48,8 +55,13 @@ type jarKey struct{ partition, site string }
 // entry is one cookie.
 type entry struct {
 	cookie
-	made     uint64 // order of creation, kept when the cookie is replaced
-	lastUsed time.Time
+
+	made    uint64    // order of creation, kept when the cookie is replaced
+	used    uint64    // order of the last use
+	created time.Time // kept when the cookie is replaced
+	stored  time.Time // when it was set last
+	changed uint64    // the change that it was set by; 0: it came from the file
+	onDisk  bool      // it may be in the file
 }
 
 var (
@@ -73,12 +85,14 @@ func (none) CookieHeader(*storage.CookieQuery) string    { return "" }
 func (none) StoreCookies(*storage.CookieQuery, []string) {}
 func (none) RemoveAll(context.Context) error             { return nil }
 
+// clock is the wall clock's time: a monotonic one stands still while a computer
+// sleeps, and cookies would live on.
 func (s *Store) clock() time.Time {
 	if s.now != nil {
 		return s.now()
 	}
 
-	return time.Now()
+	return time.Now().Round(0)
 }
 
 // CookieHeader implements storage.CookieStore.
@@ -109,7 +123,7 @@ func (s *Store) CookieHeader(q *storage.CookieQuery) string {
 		if !e.matches(&r, now) {
 			continue
 		}
-		e.lastUsed = now
+		s.use(e)
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
@@ -119,6 +133,12 @@ func (s *Store) CookieHeader(q *storage.CookieQuery) string {
 	}
 
 	return b.String()
+}
+
+// use notes that an entry was sent or set.
+func (s *Store) use(e *entry) {
+	s.uses++
+	e.used = s.uses
 }
 
 // StoreCookies implements storage.CookieStore.
@@ -133,84 +153,7 @@ func (s *Store) StoreCookies(q *storage.CookieQuery, setCookie []string) {
 	now := s.clock()
 	for _, line := range setCookie {
 		if c, ok := parse(line, now); ok {
-			s.add(&r, c, now)
+			_ = s.add(&r, c, now) // what is not allowed is left out
 		}
 	}
-}
-
-// Cookies gives copies of the cookies that a GET of u would send, in that order
-// and with their attributes. It implements http.CookieJar.
-func (s *Store) Cookies(u *url.URL) []*http.Cookie {
-	if u == nil {
-		return nil
-	}
-	r, ok := requestOf(&storage.CookieQuery{URL: u})
-	if !ok {
-		return nil
-	}
-	now := s.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []*http.Cookie
-	for _, e := range s.jars[r.key] {
-		if e.matches(&r, now) {
-			e.lastUsed = now
-			list = append(list, e.export())
-		}
-	}
-
-	return list
-}
-
-// SetCookies stores cookies as a response from u that set them would. It
-// implements http.CookieJar.
-func (s *Store) SetCookies(u *url.URL, cookies []*http.Cookie) {
-	if u == nil {
-		return
-	}
-	r, ok := requestOf(&storage.CookieQuery{URL: u})
-	if !ok {
-		return
-	}
-	now := s.clock()
-	for _, hc := range cookies {
-		if c, ok := imported(hc, now); ok {
-			s.add(&r, c, now)
-		}
-	}
-}
-
-// All gives copies of all cookies that have not expired, oldest first, those of
-// every partition (Apple's cookies). Domain has a leading dot where subdomains
-// get the cookie too.
-func (s *Store) All() []*http.Cookie {
-	now := s.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var live []*entry
-	for _, jar := range s.jars {
-		for _, e := range jar {
-			if !e.expired(now) {
-				live = append(live, e)
-			}
-		}
-	}
-	slices.SortFunc(live, func(a, b *entry) int { return cmp.Compare(a.made, b.made) })
-	list := make([]*http.Cookie, len(live))
-	for i, e := range live {
-		list[i] = e.export()
-	}
-
-	return list
-}
-
-// RemoveAll empties the store. It implements storage.Resetter, and neither waits
-// nor fails.
-func (s *Store) RemoveAll(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.jars = nil
-	s.size.Store(0)
-
-	return nil
 }

@@ -197,7 +197,7 @@ func TestSecureIsLeftAlone(t *testing.T) {
 }
 
 func TestSameSite(t *testing.T) {
-	s, _ := at()
+	s, advance := at()
 	s.StoreCookies(query(t, "https://a.test/"), []string{"s=1; SameSite=Strict", "l=1; SameSite=lax", "n=1; SameSite=None; Secure", "d=1"})
 	u, doc := parseURL(t, "https://www.a.test/"), parseURL(t, "https://a.test/page")
 	other := parseURL(t, "https://b.test/")
@@ -209,8 +209,9 @@ func TestSameSite(t *testing.T) {
 	}{
 		{"top level", storage.CookieQuery{URL: u}, "s=2; l=2; n=2; d=2"},
 		{"own site", storage.CookieQuery{URL: u, MainDocumentURL: doc, Method: "POST"}, "s=2; l=2; n=2; d=2"},
-		{"other site", storage.CookieQuery{URL: u, MainDocumentURL: other}, "n=2; d=2"},
-		{"document without a host", storage.CookieQuery{URL: u, MainDocumentURL: &url.URL{Scheme: "about", Opaque: "blank"}}, "n=2; d=2"},
+		{"other site", storage.CookieQuery{URL: u, MainDocumentURL: other}, "n=2"},
+		{"document without a host", storage.CookieQuery{URL: u, MainDocumentURL: &url.URL{Scheme: "about", Opaque: "blank"}}, "n=2"},
+		{"own site in clear text", storage.CookieQuery{URL: u, MainDocumentURL: parseURL(t, "http://a.test/page")}, "n=2"},
 		{"redirected here", storage.CookieQuery{URL: u, RedirectedAcrossSites: true}, "l=2; n=2; d=2"},
 		{"redirected here by POST", storage.CookieQuery{URL: u, RedirectedAcrossSites: true, Method: "POST"}, "n=2; d=2"},
 		{"itself as document", storage.CookieQuery{URL: u, MainDocumentURL: u, RedirectedAcrossSites: true, Method: "head"}, "l=2; n=2; d=2"},
@@ -219,8 +220,17 @@ func TestSameSite(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
 		}
 	}
+	advance(unsafeAge)
+	posted := &storage.CookieQuery{URL: u, RedirectedAcrossSites: true, Method: "POST"}
+	if got := s.CookieHeader(posted); got != "n=2" {
+		t.Errorf("a POST gets %q when the cookies are no longer young", got)
+	}
+	advance(-time.Hour)
+	if got := s.CookieHeader(posted); got != "n=2" {
+		t.Errorf("a POST gets %q when the clock was set back", got)
+	}
 	third := &storage.CookieQuery{URL: parseURL(t, "https://c.test/"), MainDocumentURL: other, AcceptPolicy: storage.AcceptAlways}
-	s.StoreCookies(third, []string{"s=3; SameSite=Strict", "l=3; SameSite=Lax", "n=3; SameSite=None; Secure"})
+	s.StoreCookies(third, []string{"s=3; SameSite=Strict", "l=3; SameSite=Lax", "n=3; SameSite=None; Secure", "d=3"})
 	if got := s.CookieHeader(query(t, "https://c.test/")); got != "n=3" {
 		t.Errorf("a third party stored %q", got)
 	}
@@ -250,7 +260,7 @@ func TestAcceptPolicy(t *testing.T) {
 		if row.main != "" {
 			q.MainDocumentURL = parseURL(t, row.main)
 		}
-		s.StoreCookies(q, []string{"n=v"})
+		s.StoreCookies(q, []string{"n=v; Secure; SameSite=None"})
 		if got := s.CookieHeader(query(t, row.url)) != ""; got != row.want {
 			t.Errorf("policy %d, document %q, %s: stored %v", row.policy, row.main, row.url, got)
 		}
