@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	nethttp "net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,39 +46,72 @@ func TestHandshakeThatHangs(t *testing.T) {
 	}
 }
 
+// mutable is a connection that gives nothing more once it is muted.
+type mutable struct {
+	net.Conn
+
+	muted  atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *mutable) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.muted.Load() {
+		<-c.closed
+
+		return 0, net.ErrClosed
+	}
+
+	return n, err
+}
+
+func (c *mutable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+
+	return c.Conn.Close()
+}
+
 // A connection that says nothing for as long as a load's clock allows gets no new
 // one; one that serves others keeps on.
 func TestSilentConnectionIsLeft(t *testing.T) {
-	for _, busy := range []bool{false, true} {
-		release := make(chan struct{})
+	for _, silent := range []bool{true, false} {
 		l, client, server := start(t, "h2", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
 			if r.URL.Path == "/hang" {
-				select {
-				case <-release:
-				case <-r.Context().Done():
-				}
+				<-r.Context().Done()
 			}
 		})
-		for range 5 { // the peer acknowledges settings in its own time
-			get(t, l, server.URL)
+		var first *mutable
+		client.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+			if err == nil && first == nil {
+				first = &mutable{Conn: c, closed: make(chan struct{})}
+				c = first
+			}
+
+			return c, err
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		late := make(chan error, 1)
+		get(t, l, server.URL)
+		first.muted.Store(silent)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ended := make(chan error, 1)
 		go func() {
 			_, _, err := fetch(ctx, l, newRequest(t, "GET", server.URL+"/hang", nil))
-			late <- err
+			ended <- err
 		}()
-		for busy && ctx.Err() == nil {
+		for !silent && ctx.Err() == nil {
 			get(t, l, server.URL)
 		}
-		if err := <-late; !errors.Is(err, context.DeadlineExceeded) {
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		cancel()
 		get(t, l, server.URL)
-		close(release)
-		if n := client.dials.Load(); n != map[bool]int32{true: 1, false: 2}[busy] {
-			t.Errorf("busy %v: %d connections", busy, n)
+		if n := client.dials.Load(); n != map[bool]int32{true: 2, false: 1}[silent] {
+			t.Errorf("silent %v: %d connections", silent, n)
+		}
+		if silent {
+			_ = first.Close()
 		}
 	}
 }
