@@ -275,8 +275,14 @@ func (c *codec) date(name string, v *time.Time) {
 	*v, _ = parseTime(text)
 }
 
+// notes are what every object may have; of custom fields those that are not known.
+func (c *codec) notes(n *Notes, known ...string) {
+	c.text("comment", &n.Comment, optional)
+	c.custom(&n.Custom, known)
+}
+
 // custom are the fields whose names begin with "_", but for those that are known.
-func (c *codec) custom(v *Custom, known ...string) {
+func (c *codec) custom(v *Custom, known []string) {
 	if !c.reading() {
 		for _, name := range slices.Sorted(maps.Keys(*v)) {
 			if value := (*v)[name]; strings.HasPrefix(name, "_") && !slices.Contains(known, name) && json.Valid(value) {

@@ -8,15 +8,13 @@ func (l *Log) fields(c *codec) {
 	object(c, "creator", &l.Creator)
 	pointer(c, "browser", &l.Browser)
 	list(c, "pages", &l.Pages, optional)
-	c.text("comment", &l.Comment, optional)
-	c.custom(&l.Custom)
+	c.notes(&l.Notes)
 }
 
 func (p *Creator) fields(c *codec) {
 	c.text("name", &p.Name, required)
 	c.text("version", &p.Version, required)
-	c.text("comment", &p.Comment, optional)
-	c.custom(&p.Custom)
+	c.notes(&p.Notes)
 }
 
 func (p *Page) fields(c *codec) {
@@ -24,15 +22,13 @@ func (p *Page) fields(c *codec) {
 	c.text("id", &p.ID, required)
 	c.text("title", &p.Title, required)
 	object(c, "pageTimings", &p.PageTimings)
-	c.text("comment", &p.Comment, optional)
-	c.custom(&p.Custom)
+	c.notes(&p.Notes)
 }
 
 func (p *PageTimings) fields(c *codec) {
 	c.duration("onContentLoad", &p.OnContentLoad)
 	c.duration("onLoad", &p.OnLoad)
-	c.text("comment", &p.Comment, optional)
-	c.custom(&p.Custom)
+	c.notes(&p.Notes)
 }
 
 func (e *Entry) fields(c *codec) {
@@ -45,8 +41,7 @@ func (e *Entry) fields(c *codec) {
 	object(c, "timings", &e.Timings)
 	c.text("serverIPAddress", &e.ServerIPAddress, optional)
 	c.text("connection", &e.Connection, optional)
-	c.text("comment", &e.Comment, optional)
-	c.custom(&e.Custom)
+	c.notes(&e.Notes)
 }
 
 func (r *Request) fields(c *codec) {
@@ -59,8 +54,7 @@ func (r *Request) fields(c *codec) {
 	pointer(c, "postData", &r.PostData)
 	c.size("headersSize", &r.HeadersSize)
 	c.size("bodySize", &r.BodySize)
-	c.text("comment", &r.Comment, optional)
-	c.custom(&r.Custom)
+	c.notes(&r.Notes)
 }
 
 func (r *Response) fields(c *codec) {
@@ -75,8 +69,7 @@ func (r *Response) fields(c *codec) {
 	c.text("redirectURL", &r.RedirectURL, required)
 	c.size("headersSize", &r.HeadersSize)
 	c.size("bodySize", &r.BodySize)
-	c.text("comment", &r.Comment, optional)
-	c.custom(&r.Custom)
+	c.notes(&r.Notes)
 }
 
 func (k *Cookie) fields(c *codec) {
@@ -87,15 +80,13 @@ func (k *Cookie) fields(c *codec) {
 	c.date("expires", &k.Expires)
 	c.flag("httpOnly", &k.HTTPOnly)
 	c.flag("secure", &k.Secure)
-	c.text("comment", &k.Comment, optional)
-	c.custom(&k.Custom)
+	c.notes(&k.Notes)
 }
 
 func (n *NameValue) fields(c *codec) {
 	c.text("name", &n.Name, required)
 	c.text("value", &n.Value, required)
-	c.text("comment", &n.Comment, optional)
-	c.custom(&n.Custom)
+	c.notes(&n.Notes)
 }
 
 func (p *PostData) fields(c *codec) {
@@ -106,8 +97,7 @@ func (p *PostData) fields(c *codec) {
 		c.text("encoding", &p.Encoding, optional) // some write it so
 	}
 	c.text("_encoding", &p.Encoding, optional)
-	c.text("comment", &p.Comment, optional)
-	c.custom(&p.Custom, "_encoding")
+	c.notes(&p.Notes, "_encoding")
 }
 
 func (p *Param) fields(c *codec) {
@@ -115,8 +105,7 @@ func (p *Param) fields(c *codec) {
 	c.text("value", &p.Value, optional)
 	c.text("fileName", &p.FileName, optional)
 	c.text("contentType", &p.ContentType, optional)
-	c.text("comment", &p.Comment, optional)
-	c.custom(&p.Custom)
+	c.notes(&p.Notes)
 }
 
 func (n *Content) fields(c *codec) {
@@ -125,15 +114,13 @@ func (n *Content) fields(c *codec) {
 	c.text("mimeType", &n.MIMEType, required)
 	c.text("text", &n.Text, optional)
 	c.text("encoding", &n.Encoding, optional)
-	c.text("comment", &n.Comment, optional)
-	c.custom(&n.Custom)
+	c.notes(&n.Notes)
 }
 
 func (h *Cache) fields(c *codec) {
 	pointer(c, "beforeRequest", &h.BeforeRequest)
 	pointer(c, "afterRequest", &h.AfterRequest)
-	c.text("comment", &h.Comment, optional)
-	c.custom(&h.Custom)
+	c.notes(&h.Notes)
 }
 
 func (h *CacheEntry) fields(c *codec) {
@@ -141,8 +128,7 @@ func (h *CacheEntry) fields(c *codec) {
 	c.date("lastAccess", &h.LastAccess)
 	c.text("eTag", &h.ETag, required)
 	c.integer("hitCount", &h.HitCount, required)
-	c.text("comment", &h.Comment, optional)
-	c.custom(&h.Custom)
+	c.notes(&h.Notes)
 }
 
 func (t *Timings) fields(c *codec) {
@@ -153,6 +139,5 @@ func (t *Timings) fields(c *codec) {
 	c.number("wait", &t.Wait)
 	c.number("receive", &t.Receive)
 	c.duration("ssl", &t.SSL)
-	c.text("comment", &t.Comment, optional)
-	c.custom(&t.Custom)
+	c.notes(&t.Notes)
 }

@@ -208,7 +208,7 @@ func TestWriter(t *testing.T) {
 	var writers sync.WaitGroup
 	for i := range 20 {
 		writers.Go(func() {
-			if err := w.Write(&har.Entry{Comment: fmt.Sprint(i)}); err != nil {
+			if err := w.Write(&har.Entry{Notes: har.Notes{Comment: fmt.Sprint(i)}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -311,7 +311,7 @@ func (f *failing) Write(p []byte) (int, error) {
 
 func TestWriteFails(t *testing.T) {
 	w := har.NewWriter(&failing{after: 100_000}, har.Options{})
-	e := &har.Entry{Comment: strings.Repeat("x", 10_000)}
+	e := &har.Entry{Notes: har.Notes{Comment: strings.Repeat("x", 10_000)}}
 	var err error
 	for range 20 {
 		err = w.Write(e)

@@ -79,7 +79,7 @@ func Read(r io.Reader, limits Limits) (*Log, error) {
 	var entries []Entry
 	for {
 		e, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			log := reader.Log()
 			log.Entries = entries
 

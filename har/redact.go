@@ -103,17 +103,17 @@ func (r Redaction) URL(u string) string {
 	u, fragment, hasFragment := strings.Cut(u, "#")
 	u, query, hasQuery := strings.Cut(u, "?")
 	if hasQuery {
-		u += "?" + r.query(query)
+		u += "?" + r.Query(query)
 	}
 	if hasFragment {
-		u += "#" + r.query(fragment)
+		u += "#" + r.Query(fragment)
 	}
 
 	return u
 }
 
-// query redacts name=value pairs.
-func (r Redaction) query(query string) string {
+// Query is the query of a URL, or a form, without secrets: name=value pairs with & between.
+func (r Redaction) Query(query string) string {
 	if !strings.Contains(query, "=") {
 		return query
 	}
@@ -238,7 +238,7 @@ func (r Redaction) Text(mimeType, text string) string {
 	start := strings.TrimLeft(text, " \t\r\n\ufeff")
 	switch {
 	case kind == "application/x-www-form-urlencoded":
-		return r.query(text)
+		return r.Query(text)
 	case kind == "multipart/form-data" && parameters["boundary"] != "":
 		return r.form(text, "--"+parameters["boundary"])
 	case strings.Contains(kind, "json"), strings.HasPrefix(start, "{"), strings.HasPrefix(start, "["):

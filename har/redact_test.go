@@ -27,9 +27,9 @@ func planted() *har.Entry {
 		har.NameValue{Name: "Link", Value: `<https://u:` + secret + `@example.com/>; rel="next"`},
 		har.NameValue{Name: "WWW-Authenticate", Value: "Negotiate " + secret + "="},
 	)
-	e := &har.Entry{Custom: har.Custom{
+	e := &har.Entry{Notes: har.Notes{Custom: har.Custom{
 		"_token": []byte(`{"a":"` + secret + `"}`), "_initiator": []byte(`{"url":"https://example.com/?sig=` + secret + `","password":"` + secret + `"}`),
-	}}
+	}}}
 	e.Request = har.Request{
 		URL: "https://user:" + secret + "@example.com/a?q=1&api_key=" + secret + "&X-Amz-Signature=" + secret + "&user%5Bpassword%5D=" + secret, Headers: fields,
 		Cookies:     []har.Cookie{{Name: "id", Value: secret}},
@@ -53,7 +53,7 @@ func TestRedaction(t *testing.T) {
 	var out, kept bytes.Buffer
 	w := har.NewWriter(&out, har.Options{
 		Redaction: har.Redaction{Names: []string{"My-Own"}},
-		Log:       har.Log{Pages: []har.Page{{Title: "https://example.com/?token=" + secret}}, Custom: har.Custom{"_x": []byte(`{"secret":"` + secret + `"}`)}},
+		Log:       har.Log{Pages: []har.Page{{Title: "https://example.com/?token=" + secret}}, Notes: har.Notes{Custom: har.Custom{"_x": []byte(`{"secret":"` + secret + `"}`)}}},
 	})
 	all := har.NewWriter(&kept, har.Options{KeepsSecrets: true})
 	for _, w := range []*har.Writer{w, all} {

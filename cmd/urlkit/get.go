@@ -22,8 +22,9 @@ moves for 60 seconds is given up.
 What -v and --json tell comes without secrets: user info in URLs, also in those
 inside header fields, and the values of Authorization, Proxy-Authorization, Cookie,
 Set-Cookie and of fields whose name says token, secret, password or API key, in
-capitals or not, read [redacted]. They do show the query of a URL, which lines and
-error messages do not.
+capitals or not, read REDACTED, as do parameters of a query that are called so. They
+do show the rest of the query, which lines and error messages do not. What --har
+records is redacted likewise, with bodies of forms and JSON.
 
 SIGINT or SIGTERM cancels everything; files that are not whole are removed. A second
 one kills at once. If several URLs fail, the exit status is that of the first of

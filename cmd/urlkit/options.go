@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/urlkit/urlkit/har"
 	"github.com/urlkit/urlkit/urlsession"
+	"github.com/urlkit/urlkit/urlsession/recorder"
 )
 
 // options are the flags of get.
@@ -26,6 +28,8 @@ type options struct {
 	showError  bool
 	verbose    bool
 	json       bool
+	har        string
+	harBodies  int
 }
 
 // register makes the flags, in the order in which help lists them.
@@ -41,8 +45,10 @@ func (o *options) register(flags *pflag.FlagSet) {
 	o.session.register(flags)
 	flags.BoolVarP(&o.silent, "silent", "s", false, "no bars, no lines, no error messages")
 	flags.BoolVarP(&o.showError, "show-error", "S", false, "with -s: error messages all the same")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "report hops, policy, protocol, TLS, header fields without secrets, and timing")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "report hops, policy, protocol, TLS, header fields without secrets, bytes and timing")
 	flags.BoolVar(&o.json, "json", false, "print a JSON record for each URL on standard output, a line each; bodies go to files only (curl's --json is -d with -H here)")
+	flags.StringVar(&o.har, "har", "", "record all transactions in `FILE` (HTTP Archive 1.2), whole or not at all, without secrets")
+	flags.IntVar(&o.harBodies, "har-bodies", 0, "with --har: record the first `BYTES` of each body too")
 }
 
 // credential is that of -u; nil: none.
@@ -62,11 +68,34 @@ func (o *options) validate(urls []string) error {
 	if err := o.message.validate(len(urls)); err != nil {
 		return err
 	}
+	if o.harBodies < 0 || o.harBodies > 0 && o.har == "" {
+		return failed(exitUsage, "--har-bodies wants a number of bytes, and --har")
+	}
 	if o.message.head && len(o.outputs.list) > 0 {
 		return failed(exitUsage, "-I prints the head on standard output; -o and -O have no body to save")
 	}
 
+	for _, out := range o.outputs.list {
+		if o.har != "" && out.name == o.har {
+			return failed(exitUsage, "--har and -o would both go to %s", o.har)
+		}
+	}
+
 	return o.outputs.validate(len(urls), o.json)
+}
+
+// record makes the log of --har, and lets the session write it; nil: there is none.
+func (o *options) record(c *urlsession.Configuration) (*har.Writer, error) {
+	if o.har == "" {
+		return nil, nil
+	}
+	log, err := har.Create(o.har, har.Options{Log: har.Log{Creator: recorder.Creator}})
+	if err != nil {
+		return nil, failed(exitWrite, "--har: %w", err)
+	}
+	c.Observers = append(c.Observers, &recorder.Recorder{Log: log, Bodies: o.harBodies})
+
+	return log, nil
 }
 
 // seconds is a flag of curl's form: seconds, with a fraction if need be. It takes

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/urlkit/urlkit/urlsession"
 )
@@ -41,12 +43,22 @@ type transaction struct {
 	Policy        string              `json:"policy,omitempty"`
 	Protocol      string              `json:"protocol,omitempty"`
 	TLS           string              `json:"tls,omitempty"`
+	CipherSuite   string              `json:"cipher_suite,omitempty"`
+	Local         string              `json:"local,omitempty"`
 	Remote        string              `json:"remote,omitempty"`
+	From          string              `json:"from,omitempty"` // where the response came from
+	Retry         string              `json:"retry,omitempty"`
+	Multipath     bool                `json:"multipath,omitempty"`
 	Reused        bool                `json:"reused"`
 	Proxied       bool                `json:"proxied"`
 	Inner         bool                `json:"inner"`
+	HeadSent      int64               `json:"head_bytes_sent"` // -1: the protocol does not tell
+	BodySource    int64               `json:"body_bytes_before_encoding"`
+	BodySent      int64               `json:"body_bytes_sent"`
+	HeadReceived  int64               `json:"head_bytes_received"`
 	Received      int64               `json:"bytes_received"`
 	Decoded       int64               `json:"bytes_decoded"`
+	Start         string              `json:"start,omitempty"` // RFC 3339
 	Timing        times               `json:"timing"`
 	Error         *problem            `json:"error,omitempty"`
 }
@@ -79,7 +91,7 @@ func newRecord(o *outcome) *record {
 	}
 	if !o.metrics.Start.IsZero() {
 		r.Timing = &timing{
-			Start: o.metrics.Start.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
+			Start: moment(o.metrics.Start),
 			Total: between(o.metrics.Start, o.metrics.End),
 		}
 	}
@@ -96,18 +108,27 @@ func newRecord(o *outcome) *record {
 	return r
 }
 
+// moment is a time in the form of RFC 3339.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
 func newTransaction(m *urlsession.TransactionMetrics) transaction {
 	t := transaction{
 		Method: m.Request.Method, URL: showURL(m.Request.URL), RequestHeader: showFields(m.Request.Header),
 		URLProtocol: m.URLProtocol, Scheme: m.Scheme, Policy: m.Policy, Protocol: m.NetworkProtocolName, TLS: m.TLS(),
 		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
 		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,
-		Timing: timesOf(m), Error: newProblem(m.Err),
+		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(), Multipath: m.Multipath,
+		HeadSent: m.RequestHeaderBytesSent, BodySource: m.BodyBytesBeforeEncoding, BodySent: m.BodyBytesSent,
+		HeadReceived: m.ResponseHeaderBytesReceived, Start: moment(m.FetchStart),
+	}
+	if m.TLSVersion != 0 {
+		t.CipherSuite = tls.CipherSuiteName(m.TLSCipherSuite)
 	}
 	if m.RemoteAddr != nil {
-		t.Remote = m.RemoteAddr.String()
+		t.Local, t.Remote = m.LocalAddr.String(), m.RemoteAddr.String()
 	}
 	if m.Response != nil {
+		t.From = originOf(m)
 		t.Status, t.Header = m.Response.StatusCode, showFields(m.Response.Header)
 	}
 

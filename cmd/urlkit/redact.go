@@ -6,13 +6,14 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/urlkit/urlkit/har"
 	"github.com/urlkit/urlkit/protocols"
 )
 
-const hidden = "[redacted]"
+const hidden = har.Redacted
 
-// showURL is a URL for people and records: with its query, without user info. The
-// data of a data: URL is cut.
+// showURL is a URL for people and records: without user info, and with its query but
+// for values that are named as secrets. The data of a data: URL is cut.
 func showURL(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -20,10 +21,11 @@ func showURL(u *url.URL) string {
 	if strings.EqualFold(u.Scheme, "data") || strings.Contains(u.Opaque, "@") {
 		return printable(protocols.Redact(u))
 	}
-	if u.User == nil {
-		return printable(u.String())
-	}
 	c := *u
+	c.RawQuery = har.Redaction{}.Query(u.RawQuery)
+	if u.User == nil {
+		return printable(c.String())
+	}
 	c.User = nil
 	scheme, rest, found := strings.Cut(c.String(), "//")
 	if !found {

@@ -39,6 +39,9 @@ func reportRequest(b *strings.Builder, number int, t *urlsession.TransactionMetr
 	if t.Inner {
 		inner = ", made by a protocol"
 	}
+	if why := t.Retry.String(); why != "" {
+		inner += ", again (" + why + ")"
+	}
 	fmt.Fprintf(b, "* request %d: %s takes %q%s\n", number, t.URLProtocol, t.Scheme, inner)
 	if t.Policy != "" {
 		fmt.Fprintf(b, "* policy: %s\n", printable(t.Policy))
@@ -62,7 +65,11 @@ func reportResponse(b *strings.Builder, t *urlsession.TransactionMetrics) {
 			fmt.Fprintf(b, "< %s\n", printable(t.Response.MIMEType))
 		}
 		reportFields(b, "<", t.Response.Header)
+		fmt.Fprintf(b, "* from: %s\n", originOf(t))
 		fmt.Fprintf(b, "* body: %s received, %s decoded\n", size(t.BodyBytesReceived), size(t.BodyBytesAfterDecoding))
+	}
+	if sent := sentBy(t); sent != "" {
+		fmt.Fprintf(b, "* bytes: %s\n", sent)
 	}
 	if t.Err != nil {
 		fmt.Fprintf(b, "* error: %s\n", printable(t.Err.Error()))
@@ -76,6 +83,35 @@ func reportFields(b *strings.Builder, mark string, h http.Header) {
 		}
 	}
 	fmt.Fprintf(b, "%s\n", mark)
+}
+
+// originOf says where a response came from.
+func originOf(t *urlsession.TransactionMetrics) string {
+	switch t.ResourceFetchType {
+	case urlsession.FetchNetworkLoad:
+		return "the network"
+	case urlsession.FetchUnknown:
+		return "the protocol itself"
+	default:
+		return "the cache"
+	}
+}
+
+// sentBy counts what a transaction sent and the head that it received, as far as the
+// protocol tells; "": nothing.
+func sentBy(t *urlsession.TransactionMetrics) string {
+	var parts []string
+	if t.RequestHeaderBytesSent >= 0 {
+		parts = append(parts, size(t.RequestHeaderBytesSent)+" head sent")
+	}
+	if t.BodyBytesSent > 0 {
+		parts = append(parts, fmt.Sprintf("%s body sent, of %s", size(t.BodyBytesSent), size(t.BodyBytesBeforeEncoding)))
+	}
+	if t.ResponseHeaderBytesReceived >= 0 {
+		parts = append(parts, size(t.ResponseHeaderBytesReceived)+" head received")
+	}
+
+	return strings.Join(parts, ", ")
 }
 
 // connectionOf names the ends of a connection and what was negotiated on it.
@@ -94,6 +130,9 @@ func connectionOf(t *urlsession.TransactionMetrics) string {
 	}
 	if t.ReusedConnection {
 		text += ", used before"
+	}
+	if t.Multipath {
+		text += ", multipath"
 	}
 
 	return text

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/urlkit/urlkit/har"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -18,6 +19,7 @@ const parallel = 6
 type runner struct {
 	options *options
 	session *urlsession.Session
+	log     *har.Writer // of --har; nil: none
 	std     streams
 	display display
 
@@ -47,8 +49,14 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 	r.display = o.newDisplay(std, list)
 	r.loadAll(ctx, list)
 	r.display.close()
+	err = r.conclude(ctx)
+	if r.log != nil {
+		if failure := r.log.Close(); failure != nil && err == nil {
+			err = failed(exitWrite, "--har: %w", failure)
+		}
+	}
 
-	return r.conclude(ctx)
+	return err
 }
 
 // newRunner makes what loads a number of URLs; its session is to be closed.
@@ -57,13 +65,21 @@ func newRunner(o *options, std streams, urls int) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	log, err := o.record(&configuration)
+	if err != nil {
+		return nil, err
+	}
 	session, err := urlsession.New(configuration, nil)
 	if err != nil {
+		if log != nil {
+			log.Discard()
+		}
+
 		return nil, failed(exitUsage, "%w", err)
 	}
 
 	return &runner{
-		options: o, session: session, std: std,
+		options: o, session: session, log: log, std: std,
 		claimed: make(map[string]bool), records: make([]*outcome, urls),
 	}, nil
 }

@@ -54,14 +54,14 @@ func TestSecrets(t *testing.T) {
 func TestShowURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://host/p?q=1":            "https://host/p?q=1",
-		"https://u:p@host/p?q=1":        "https://[redacted]@host/p?q=1",
-		"https://u@host":                "https://[redacted]@host",
+		"https://u:p@host/p?q=1":        "https://REDACTED@host/p?q=1",
+		"https://u@host":                "https://REDACTED@host",
 		"mailto:someone:secret@host?x":  "mailto:...@host?...",
 		"data:text/plain,secret":        "data:text/plain,...",
-		"//u:p@host/relative":           "//[redacted]@host/relative",
+		"//u:p@host/relative":           "//REDACTED@host/relative",
 		"/path":                         "/path",
 		"file:///etc/passwd":            "file:///etc/passwd",
-		"https://u:p@host/a//b?c=//u@d": "https://[redacted]@host/a//b?c=//u@d",
+		"https://u:p@host/a//b?c=//u@d": "https://REDACTED@host/a//b?c=//u@d",
 	} {
 		u, err := url.Parse(raw)
 		if err != nil {
@@ -74,7 +74,7 @@ func TestShowURL(t *testing.T) {
 	if got := showURL(nil); got != "" {
 		t.Errorf("no URL is shown as %s", got)
 	}
-	if got := showRaw("http://u:p@["); got != "[redacted]@[" {
+	if got := showRaw("http://u:p@["); got != "REDACTED@[" {
 		t.Errorf("shown as %s", got)
 	}
 }
@@ -89,12 +89,12 @@ func TestShowField(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ name, value, want string }{
-		{"Link", `<http://u:p@h/>; rel="next", <//v:q@i/?a=b@c>`, `<http://[redacted]@h/>; rel="next", <//[redacted]@i/?a=b@c>`},
-		{"Refresh", "0; url=ftp://u:p@p@h", "0; url=ftp://[redacted]@h"},
-		{"Origin", "http://u@h", "http://[redacted]@h"},
-		{"Location", "http://u:p@h/?to=http://v:q@i/", "http://[redacted]@h/?to=http://[redacted]@i/"},
-		{"Location", "http://u:p/q@h:x/", "[redacted]@h:x/"},
-		{"referer", "//u:p@h/", "//[redacted]@h/"},
+		{"Link", `<http://u:p@h/>; rel="next", <//v:q@i/?a=b@c>`, `<http://REDACTED@h/>; rel="next", <//REDACTED@i/?a=b@c>`},
+		{"Refresh", "0; url=ftp://u:p@p@h", "0; url=ftp://REDACTED@h"},
+		{"Origin", "http://u@h", "http://REDACTED@h"},
+		{"Location", "http://u:p@h/?to=http://v:q@i/", "http://REDACTED@h/?to=http://REDACTED@i/"},
+		{"Location", "http://u:p/q@h:x/", "REDACTED@h:x/"},
+		{"referer", "//u:p@h/", "//REDACTED@h/"},
 		{"From", "someone@example.com", "someone@example.com"},
 		{"Link", "<https://h/p@1>, <https://i/>; title=a@b", "<https://h/p@1>, <https://i/>; title=a@b"},
 		{"Content-Type", "text/plain", "text/plain"},

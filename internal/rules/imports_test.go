@@ -179,6 +179,12 @@ var importRows = []row{
 		"the one place where all is wired together; it sees the built-ins through their list",
 	},
 	{
+		"recorder",
+		[]string{"urlsession/recorder"},
+		[]string{"urlsession", "har"},
+		"a recording is made by an observer, which an app's own could be: the session knows none",
+	},
+	{
 		"background",
 		[]string{"background"},
 		[]string{"urlsession"},
@@ -197,22 +203,22 @@ var importRows = []row{
 		"the suite judges every protocol by the contract alone, so it knows no built-in and no session",
 	},
 	{
-		"urlsessiontest-har",
-		[]string{"urlsessiontest/har"},
+		"har",
+		[]string{"har"},
 		nil,
 		"HAR is a file format, of use without a session",
 	},
 	{
 		"urlsessiontest",
 		[]string{"urlsessiontest"},
-		[]string{"protocols", "urlsessiontest/har"},
+		[]string{"protocols", "har"},
 		"stubs and recordings are protocols like any other",
 	},
 	{
 		"command",
 		[]string{"cmd/urlkit"},
 		[]string{
-			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "background", "conformance/...",
+			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
 			"urlsessiontest/...", "cmd/...", "golang.org/x",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster",
 		},
@@ -222,7 +228,7 @@ var importRows = []row{
 		"programs",
 		[]string{"cmd/...", "examples/..."},
 		[]string{
-			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "background", "conformance/...",
+			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
 			"urlsessiontest/...", "cmd/...", "golang.org/x",
 		},
 		"a program here can do no more than one elsewhere: it uses what is public",

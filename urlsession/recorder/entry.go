@@ -20,7 +20,7 @@ import (
 // them. Header fields that the protocol adds by itself are not known.
 func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	e := &har.Entry{
-		StartedDateTime: t.FetchStart, Request: requestOf(t), Response: responseOf(t), Timings: timingsOf(t), Custom: har.Custom{},
+		StartedDateTime: t.FetchStart, Request: requestOf(t), Response: responseOf(t), Timings: timingsOf(t), Notes: custom(),
 	}
 	for _, part := range []float64{e.Timings.Blocked, e.Timings.DNS, e.Timings.Connect, e.Timings.Send, e.Timings.Wait, e.Timings.Receive} {
 		e.Time += max(part, 0)
@@ -45,6 +45,8 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 
 // localCache is Apple's number for a response out of the cache.
 const localCache = 3
+
+func custom() har.Notes { return har.Notes{Custom: har.Custom{}} }
 
 // note adds a custom field that says something.
 func note[T comparable](c har.Custom, name string, value T) {
@@ -77,7 +79,7 @@ func requestOf(t *urlsession.TransactionMetrics) har.Request {
 	if len(t.RequestBody) == 0 {
 		return r
 	}
-	p := &har.PostData{MIMEType: req.Header.Get("Content-Type"), Custom: har.Custom{}}
+	p := &har.PostData{MIMEType: req.Header.Get("Content-Type"), Notes: custom()}
 	truncated := int64(len(t.RequestBody)) < t.BodyBytesBeforeEncoding
 	p.Text, p.Encoding = textOf(t.RequestBody, truncated)
 	note(p.Custom, "_truncated", truncated)
@@ -93,7 +95,7 @@ func requestOf(t *urlsession.TransactionMetrics) har.Request {
 
 func responseOf(t *urlsession.TransactionMetrics) har.Response {
 	r := har.Response{
-		HTTPVersion: version(t), HeadersSize: t.ResponseHeaderBytesReceived, BodySize: t.BodyBytesReceived, Custom: har.Custom{},
+		HTTPVersion: version(t), HeadersSize: t.ResponseHeaderBytesReceived, BodySize: t.BodyBytesReceived, Notes: custom(),
 	}
 	if t.Err != nil {
 		note(r.Custom, "_error", t.Err.Error())
@@ -113,7 +115,7 @@ func responseOf(t *urlsession.TransactionMetrics) har.Response {
 			})
 		}
 	}
-	r.Content = har.Content{Size: t.BodyBytesAfterDecoding, MIMEType: header.Get("Content-Type"), Custom: har.Custom{}}
+	r.Content = har.Content{Size: t.BodyBytesAfterDecoding, MIMEType: header.Get("Content-Type"), Notes: custom()}
 	if r.Content.MIMEType == "" {
 		r.Content.MIMEType = t.Response.MIMEType
 	}

@@ -1,0 +1,177 @@
+package recorder_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/urlkit/urlkit/har"
+	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/urlsession"
+	"github.com/urlkit/urlkit/urlsession/recorder"
+)
+
+const secret = "s3cr3t"
+
+func origin(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/from":
+		http.SetCookie(w, &http.Cookie{Name: "id", Value: secret, Path: "/", HttpOnly: true})
+		http.Redirect(w, r, "/to?token="+secret+"&n=1", http.StatusFound)
+	case "/gzip":
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, strings.Repeat("a€", 1000))
+		_ = z.Close()
+	case "/binary":
+		_, _ = w.Write([]byte{0xff, 0, 1})
+	case "/cut":
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "hel")
+	case "/login":
+		if _, _, ok := r.BasicAuth(); !ok {
+			w.Header().Set("WWW-Authenticate", `Basic realm="r"`)
+			w.WriteHeader(http.StatusUnauthorized)
+
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, `{"access_token":"`+secret+`"}`)
+	default:
+		_, _ = io.WriteString(w, "hello")
+	}
+}
+
+// record loads paths of a server in a session that is recorded, and reads the log.
+func record(t *testing.T, o har.Options, bodies int, requests ...*urlsession.Request) (*har.Log, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "session.har")
+	o.Log.Creator = recorder.Creator
+	log, err := har.Create(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := urlsession.EphemeralConfiguration()
+	c.Observers = []urlsession.Observer{&recorder.Recorder{Log: log, Bodies: bodies}}
+	s, err := urlsession.New(c, &urlsession.Delegate{
+		DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+			return urlsession.UseCredential, &urlsession.Credential{User: "user", Password: secret}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, req := range requests {
+		_, _, _ = s.Data(t.Context(), req) // some fail
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := har.Read(bytes.NewReader(data), har.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return read, string(data)
+}
+
+func request(t *testing.T, method, url string, body *urlsession.Body) *urlsession.Request {
+	t.Helper()
+	req, err := urlsession.NewRequest(method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return req
+}
+
+func serve(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(origin))
+	t.Cleanup(s.Close)
+
+	return s.URL
+}
+
+func TestRecorder(t *testing.T) {
+	leak.Check(t)
+	base := serve(t)
+	login := request(t, "POST", base+"/login?api_key="+secret, urlsession.StringBody("user=me&password="+secret))
+	login.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	login.Header.Set("X-Api-Key", secret)
+	log, text := record(t, har.Options{}, 1<<20,
+		request(t, "GET", strings.Replace(base, "://", "://u:"+secret+"@", 1)+"/from", nil), login, request(t, "GET", base+"/cut", nil), request(t, "GET", "nothing:x", nil))
+	if strings.Contains(text, secret) || strings.Contains(text, "dXNlcjpzM2NyM3Q") {
+		t.Errorf("a secret is in\n%s", text)
+	}
+	if len(log.Entries) != 6 || log.Creator.Name != "urlkit" {
+		t.Fatalf("%d entries", len(log.Entries))
+	}
+	from, to, asked, answered, cut, refused := log.Entries[0], log.Entries[1], log.Entries[2], log.Entries[3], log.Entries[4], log.Entries[5]
+	host, port, _ := net.SplitHostPort(strings.TrimPrefix(base, "http://"))
+	if from.Response.Status != 302 || from.Response.RedirectURL != "/to?token=REDACTED&n=1" || from.ServerIPAddress != host || from.Connection == "" ||
+		from.Connection == port || from.Request.HTTPVersion != "HTTP/1.1" || !from.Response.Cookies[0].HTTPOnly || from.Time <= 0 || from.Timings.Connect < 0 {
+		t.Errorf("%+v", from)
+	}
+	if !strings.HasSuffix(to.Request.URL, host+":"+port+"/to?token=REDACTED&n=1") ||
+		to.Request.QueryString[1].Value != "1" || to.Timings.Connect != har.Unknown || to.Connection != from.Connection ||
+		to.Response.Content.Text != "hello" || string(to.Custom["_reused"]) != "true" || string(to.Custom["_protocol"]) != `"http/1.1"` {
+		t.Errorf("%+v", to)
+	}
+	if asked.Response.Status != 401 || answered.Response.Status != 200 || answered.Request.PostData.Text != "user=me&password=REDACTED" ||
+		answered.Request.PostData.Params[0].Value != "me" || answered.Response.Content.Text != `{"access_token":"REDACTED"}` || answered.Request.HeadersSize <= 0 {
+		t.Errorf("%+v\n%+v", asked, answered)
+	}
+	if cut.Response.Status != 200 || !strings.Contains(string(cut.Response.Custom["_error"]), "networkConnectionLost") || cut.Response.Content.Text != "hel" {
+		t.Errorf("%+v", cut)
+	}
+	if refused.Response.Status != 0 || !strings.Contains(string(refused.Response.Custom["_error"]), "unsupportedURL") || refused.Request.URL != "nothing:x" {
+		t.Errorf("%+v", refused)
+	}
+}
+
+func TestRecordedBodies(t *testing.T) {
+	leak.Check(t)
+	base := serve(t)
+	requests := func() []*urlsession.Request {
+		return []*urlsession.Request{
+			request(t, "GET", base+"/gzip", nil), request(t, "GET", base+"/binary", nil), request(t, "PUT", base+"/put", urlsession.StringBody("0123456789")),
+		}
+	}
+	log, _ := record(t, har.Options{}, 1<<20, requests()...)
+	zipped, binary, put := log.Entries[0].Response.Content, log.Entries[1].Response.Content, log.Entries[2].Request.PostData
+	if body, err := binary.Body(); err != nil || string(body) != "\xff\x00\x01" || binary.Encoding != "base64" {
+		t.Errorf("%+v, %v", binary, err)
+	}
+	if zipped.Text != strings.Repeat("a€", 1000) || zipped.Size != 4000 || zipped.Compression <= 0 || zipped.Custom["_truncated"] != nil {
+		t.Errorf("%d characters, %+v", len(zipped.Text), zipped.Notes)
+	}
+	if put.Text != "0123456789" {
+		t.Errorf("%+v", put)
+	}
+	log, _ = record(t, har.Options{}, 6, requests()...)
+	zipped, put = log.Entries[0].Response.Content, log.Entries[2].Request.PostData
+	if zipped.Text != "a€a" || string(zipped.Custom["_truncated"]) != "true" || put.Text != "012345" || string(put.Custom["_truncated"]) != "true" {
+		t.Errorf("%q, %q", zipped.Text, put.Text)
+	}
+	log, _ = record(t, har.Options{}, 0, requests()...)
+	if log.Entries[0].Response.Content.Text != "" || log.Entries[2].Request.PostData != nil || log.Entries[2].Request.BodySize != 10 {
+		t.Errorf("bodies are recorded unasked: %+v", log.Entries[2])
+	}
+}
