@@ -1,0 +1,34 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package cache
+
+import (
+	"os"
+	"syscall"
+)
+
+// renamesOpen tells whether a file can be renamed while it is open.
+const renamesOpen = true
+
+// claim locks a file that is being written: the lock ends with the process. It
+// tells whether the file is still there: it may have been taken for abandoned
+// before it was locked. Where there are no locks nothing is ever abandoned.
+func claim(f *os.File) bool {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	_, err := os.Lstat(f.Name())
+
+	return err == nil
+}
+
+// removeAbandoned removes a file that nobody has locked, if it is still abandoned
+// then.
+func removeAbandoned(path string, abandoned func() bool) {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil && abandoned() {
+		_ = os.Remove(path)
+	}
+}
