@@ -44,6 +44,13 @@ func (c client) Load(ctx context.Context, req *protocols.Request) (*protocols.Re
 	}
 	h.route()
 	h.attachCookies()
+	if resp, err := h.cache(); err != nil {
+		return nil, h.refuse("cache", err)
+	} else if resp != nil {
+		h.collectLater(resp)
+
+		return resp, nil
+	}
 	h.of.inner.Add(1)
 	resp, err := h.load()
 	h.of.touch()
@@ -51,10 +58,17 @@ func (c client) Load(ctx context.Context, req *protocols.Request) (*protocols.Re
 		if unsent := (protocols.Error{Code: Classify(err), Err: err}); unsent.Retryable() || h.replayable(err) {
 			h.of.inner.Add(-1)
 		}
-
+	}
+	if err != nil {
+		resp, err = h.staleIfError(err)
+	} else {
+		h.learnCookies(resp)
+		resp, err = h.answered(resp)
+	}
+	if err != nil {
 		return nil, err
 	}
-	h.learnCookies(resp)
+	h.store(resp)
 	h.collectLater(resp)
 
 	return resp, nil

@@ -21,6 +21,8 @@ type Transaction struct {
 	Policy    string              // what App Transport Security decided
 	Inner     bool                // made by a protocol for another request
 	Network   bool                // the protocol may connect
+	Cache     string              // what the cache had to say, in words; "": it was not asked
+	Local     bool                // the response is a stored one
 	Sent      int64               // bytes of the request's body, as the protocol has read them
 	Received  int64               // bytes of the body, before decoding
 	Decoded   int64               // bytes of the body given to the app
@@ -66,6 +68,10 @@ func (h *hop) report(e ending) {
 		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
 	t.RequestBody, t.ResponseBody = h.kept.bodies()
+	t.Cache, t.Local = h.cached.verdict()
+	if t.Local {
+		t.Received, t.Network = 0, false
+	}
 	if i := h.match.Instance; i != nil {
 		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name
 	}

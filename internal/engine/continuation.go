@@ -47,7 +47,7 @@ type continued struct {
 // the policy does so.
 func (l *load) continuable(h *hop, resp *protocols.Response) {
 	if l.engine.config.Retry.Continuations == 0 || l.task.OneHop || h.request.Method != http.MethodGet ||
-		resp.Body == protocols.NoBody || resp.Upgraded != nil || resp.Messages != nil {
+		h.cached.isServed() || resp.Body == protocols.NoBody || resp.Upgraded != nil || resp.Messages != nil {
 		return
 	}
 	c := &continued{

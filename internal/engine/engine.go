@@ -1,6 +1,6 @@
 // Package engine is the one pipeline that every request of a session takes:
-// upgrade, lookup, gate, route, cookies, load, learn, challenge, redirect,
-// decode. [Engine.Load] reads top-down; each stage is a function in a file of
+// upgrade, lookup, gate, route, cookies, cache, load, learn, store, challenge,
+// redirect, decode. [Engine.Load] reads top-down; each stage is a function in a file of
 // its own. Package urlsession is the API over it; package conformance runs
 // protocols in it.
 //
@@ -14,10 +14,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/internal/httpcache"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/proxy"
 	"github.com/urlkit/urlkit/registry"
@@ -68,6 +70,11 @@ type Config struct {
 
 	Retry Retry // beyond what is certainly safe; the zero value: nothing
 
+	Cache       storage.CacheStore    // nil: none
+	CachePolicy protocols.CachePolicy // of requests that leave the default
+	Header      http.Header           // what the protocols add to HTTP requests that lack it: Vary may name it
+	Now         func() time.Time      // the wall clock, by which responses age; nil: time.Now
+
 	WaitsForConnectivity bool                         // where there is no path a load waits for one
 	NetworkServiceType   protocols.NetworkServiceType // of requests that leave the default
 	Multipath            bool                         // ask for Multipath TCP
@@ -81,6 +88,10 @@ type Engine struct {
 	instances atomic.Pointer[registry.Instances] // of the loads that begin now; nil: closed
 	tls       tlsConfigs
 	clock     clock
+
+	cacheRules httpcache.Rules
+	flights    flights
+	background background
 }
 
 // New makes an engine. A contradictory policy or a scheme that cannot be
@@ -99,6 +110,9 @@ func New(config Config) (*Engine, error) {
 	config.Expansion = orDefault(config.Expansion, DefaultExpansion)
 	config.Retry = config.Retry.withDefaults()
 	e := &Engine{config: config, rules: rules}
+	if config.Now == nil {
+		e.config.Now = time.Now
+	}
 	e.tls.base = config.TLS
 	instances, err := e.open()
 	if err != nil {

@@ -63,6 +63,7 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	}
 	h.attachCookies()
 	say("cookies", "%s", h.explainCookies())
+	say("cache", "%s", h.explainCache())
 	say("load", "%s %s", h.request.Method, protocols.Redact(h.request.URL))
 	if limit := e.config.RedirectLimit; limit < 0 {
 		say("redirect", "any number; %s", redirection(h.request.Method))

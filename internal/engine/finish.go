@@ -3,6 +3,7 @@ package engine
 // Cancel refuses new loads and cancels the running ones. It does not wait.
 func (e *Engine) Cancel() {
 	running := e.clock.close()
+	e.background.end()
 	for _, l := range running {
 		l.cancel(ErrInvalidated)
 	}
@@ -15,7 +16,9 @@ func (e *Engine) Cancel() {
 // closes the protocols.
 func (e *Engine) Finish() error {
 	e.clock.close()
+	e.background.end() // nobody waits for those
 	e.clock.active.Wait()
+	e.background.running.Wait()
 	e.clock.stopTimer()
 	if instances := e.instances.Swap(nil); instances != nil { // a flush that is under way finds none
 		return instances.Close()

@@ -35,6 +35,7 @@ type hop struct {
 	given     *protocols.Request // as the stage before gave it: the app's, or a redirect's
 	attached  string             // the Cookie field that it attached
 	cookies   bool               // this hop attaches and learns cookies
+	cached    *caching           // nil: the hop goes past the cache
 	redirects int32              // that led here
 	inner     int32              // what load.inner was before it
 	reason    RetryReason        // why it repeats the one before

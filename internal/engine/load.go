@@ -34,6 +34,13 @@ type Task struct {
 	// Held returns when the task is not suspended, with an error where it was
 	// cancelled. It is called before a hop is loaded again.
 	Held func() error
+	// Uncached: nothing is answered from the cache, or stored there. Uploads and
+	// downloads are such tasks. What an unsafe method invalidates goes all the same.
+	Uncached bool
+	// Cache is asked whether a response may be stored, once all of its body has come,
+	// and gives the policy: that which it is told, or a stricter one (Apple's
+	// willCacheResponse). It is not asked of redirects, which are not stored then.
+	Cache func(ctx context.Context, resp *protocols.Response, policy protocols.CacheStoragePolicy) protocols.CacheStoragePolicy
 	// Collect is told of each transaction once it is done, in order; nil: nothing
 	// is measured.
 	Collect func(*Transaction)
@@ -48,6 +55,8 @@ type Task struct {
 	Ended func(error)
 	// Log gets records of what the load does, at debug level; nil: nobody wants them.
 	Log *slog.Logger
+
+	validates bool // the load validates what is stored, for a response that was served stale
 }
 
 var noTask = &Task{}
@@ -72,6 +81,7 @@ type load struct {
 	waits       atomic.Int32            // for connectivity
 	opened      atomic.Bool             // a body that is not in memory
 	answers     atomic.Pointer[answers] // to challenges; nil: none
+	lead        atomic.Pointer[flight]  // others wait for its response; nil: none do
 	inner       atomic.Int32            // loads that protocols made, but for those of which nothing was carried out
 	acrossSites bool                    // a redirect led to another site
 	plain       bool                    // the app set Accept-Encoding: coded bodies are delivered as they are
@@ -138,20 +148,17 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 		h.route()
 		h.attachCookies()
 		l.authorize(h)
-		resp, err := h.load()
-		l.touch() // the head's bytes
+		resp, err := h.cache()
 		if err != nil {
-			if l.repeats(h, err) {
+			return nil, h.refuse("cache", err)
+		}
+		if resp == nil {
+			again := false
+			if resp, again, err = l.fetch(h); err != nil {
+				return nil, err
+			} else if again {
 				continue
 			}
-
-			return nil, err
-		}
-		h.learnCookies(resp)
-		if again, err := l.answeredForNow(h, resp); err != nil {
-			return nil, err
-		} else if again {
-			continue
 		}
 		if next, err := l.challenged(h, resp); err != nil {
 			return nil, h.reject(resp, "challenge", err)
@@ -166,9 +173,32 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 			continue
 		}
 		l.continuable(h, resp)
+		h.store(resp)
 
 		return l.deliver(h, resp)
 	}
+}
+
+// fetch loads a hop that the cache has not answered. again: it is to be loaded once
+// more.
+func (l *load) fetch(h *hop) (resp *protocols.Response, again bool, err error) {
+	resp, err = h.load()
+	l.touch() // the head's bytes
+	if err != nil {
+		if l.repeats(h, err) {
+			return nil, true, nil
+		}
+		resp, err = h.staleIfError(err)
+
+		return resp, false, err
+	}
+	h.learnCookies(resp)
+	if again, err = l.answeredForNow(h, resp); again || err != nil {
+		return nil, again, err
+	}
+	resp, err = h.answered(resp)
+
+	return resp, false, err
 }
 
 func (l *load) begin(e *Engine, ctx context.Context, req *protocols.Request, task *Task) error {
@@ -214,6 +244,7 @@ func (l *load) refuse(err error) error {
 // failed (err is why), or is given up.
 func (l *load) end(err error) {
 	l.ended.Do(func() {
+		l.leave()
 		l.engine.clock.remove(l)
 		l.cancel(nil)
 		l.dropBody()
@@ -241,6 +272,7 @@ func (l *load) abandon(cause error) {
 
 // ask runs a question to the app: the clocks stand still meanwhile.
 func (l *load) ask(question func()) {
+	l.leave()
 	l.engine.clock.pause(l)
 	defer l.engine.clock.resume(l)
 	question()

@@ -46,6 +46,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 		return nil, err
 	}
 	h.logRedirect(resp, next)
+	h.store(resp)
 	h.drain(resp)
 	l.redirects++
 	l.acrossSites = l.acrossSites || site(h.request.URL) != site(next.URL)
@@ -61,6 +62,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 func (h *hop) own(next *protocols.Request) {
 	given := canonicalHeader(h.given.Header)
 	withdraw(next, "Cookie", h.attached, given["Cookie"])
+	h.cached.withdraw(next, given)
 	if a := h.of.answers.Load().onHop(); a != nil {
 		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
 	}

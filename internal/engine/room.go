@@ -22,6 +22,7 @@ func (r *Room) Pause() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pauses++; r.pauses == 1 && r.begun {
+		r.load.leave() // who waits for its response would wait for a long time
 		r.load.engine.clock.pause(&r.load)
 	}
 }

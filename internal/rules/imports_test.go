@@ -136,7 +136,7 @@ var importRows = []row{
 	{
 		"engine",
 		[]string{"internal/engine"},
-		[]string{"protocols", "registry", "ats", "proxy", "storage", "internal/httpauth", "golang.org/x"},
+		[]string{"protocols", "registry", "ats", "proxy", "storage", "internal/httpauth", "internal/httpcache", "golang.org/x"},
 		"stores, decoders and verifiers reach the engine as interfaces; whoever tests a protocol through it downloads golang.org/x at most",
 	},
 	{
@@ -144,6 +144,12 @@ var importRows = []row{
 		[]string{"internal/httpauth"},
 		[]string{"protocols"},
 		"answers to challenges are computed for the engine and for proxies alike, and depend on neither",
+	},
+	{
+		"httpcache",
+		[]string{"internal/httpcache"},
+		[]string{"protocols", "storage"},
+		"the rules of HTTP caching are arithmetic over requests, responses and entries: no store, no clock, no network",
 	},
 	{
 		"publish",
@@ -237,7 +243,7 @@ var importRows = []row{
 
 // authors are the packages that an author of a protocol gets, directly or by the conformance suite. Their tests are
 // held to what they are held to: "go mod tidy" follows the tests of what a module imports.
-var authors = []string{"protocols", "registry", "ats", "proxy", "storage", "conformance", "internal/engine", "internal/httpauth"}
+var authors = []string{"protocols", "registry", "ats", "proxy", "storage", "conformance", "internal/engine", "internal/httpauth", "internal/httpcache"}
 
 func TestImports(t *testing.T) {
 	for _, p := range goList(t, "./...") {

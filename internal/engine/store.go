@@ -1,0 +1,374 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/urlkit/urlkit/internal/httpcache"
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
+)
+
+// mostVariants bounds the responses of one key: a peer chooses what Vary names.
+const mostVariants = 32
+
+// store sees to it that the response is stored while it is read, if it may be (RFC
+// 9111 §3).
+func (h *hop) store(resp *protocols.Response) {
+	c, e := h.cached, h.of.engine
+	if c == nil || c.served != notServed || c.query.Method != http.MethodGet || c.decided.Action == httpcache.Refuse {
+		return
+	}
+	if why := h.unstorable(resp); why != "" {
+		h.unstored(resp, why)
+
+		return
+	}
+	if resp.StatusCode == http.StatusPartialContent {
+		h.storePart(resp)
+
+		return
+	}
+	entry := e.cacheRules.NewEntry(&c.query, resp, c.requested, c.came)
+	if resp.Body == protocols.NoBody {
+		entry.Length = 0
+	}
+	useful := e.cacheRules.Fresh(entry, c.requested)
+	h.useful(useful)
+	e.limitVariants(h, entry)
+	writer, err := e.config.Cache.Create(h, entry)
+	if err != nil {
+		h.unstored(resp, unwritten(err))
+
+		return
+	}
+	h.write(resp, &storing{writer: writer, entry: entry, expected: entry.Length, useful: useful})
+}
+
+// unstorable tells why a response is not stored; "": it may be.
+func (h *hop) unstorable(resp *protocols.Response) string {
+	c, e := h.cached, h.of.engine
+	scheme := h.request.URL.Scheme
+	switch {
+	case scheme != "http" && scheme != "https" && resp.CacheStoragePolicy == protocols.StorageNotAllowed:
+		return "its protocol does not allow it"
+	case resp.Upgraded != nil || resp.Messages != nil:
+		return "it is a connection"
+	case resp.Redirect != nil || len(resp.Challenges) > 0:
+		return "it is a question of its protocol"
+	case h.of.task.Cache != nil && httpRedirect(&h.request, resp) != nil:
+		return "it is a redirect, of which the delegate is not asked"
+	case resp.KnownLength() > e.config.Cache.MaximumBody():
+		return unwritten(storage.ErrTooLarge)
+	}
+
+	return e.cacheRules.Unstorable(&c.query, resp)
+}
+
+// unstored notes why, and lets go what is stored for the same request: it is of an
+// earlier version.
+func (h *hop) unstored(resp *protocols.Response, why string) {
+	c := h.cached
+	c.note(false, why)
+	h.useful(false)
+	old := c.decided.Entry
+	if old == nil || resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusGone {
+		return
+	}
+	asked := h.of.engine.cacheRules.Request(c.query.Header)
+	if !asked.Has(httpcache.RequestNoStore) {
+		_ = h.of.engine.config.Cache.Remove(h, old.Key, old)
+	}
+}
+
+// unwritten is the reason that the store has.
+func unwritten(err error) string {
+	if errors.Is(err, storage.ErrTooLarge) {
+		return "it is longer than what the cache stores of one response"
+	}
+
+	return "the cache cannot be written: " + err.Error()
+}
+
+// useful says whether the response will be of use to those who wait for it.
+func (h *hop) useful(useful bool) {
+	h.of.engine.flights.remember(h.cached.query.Key, useful)
+	if useful {
+		h.of.promise()
+	} else {
+		h.of.leave()
+	}
+}
+
+// limitVariants makes room for one more response of a key.
+func (e *Engine) limitVariants(ctx context.Context, entry *storage.CacheEntry) {
+	if entry.Variant == "" {
+		return
+	}
+	entries, err := e.config.Cache.Lookup(ctx, entry.Key)
+	if err != nil || len(entries) < mostVariants {
+		return
+	}
+	oldest := entries[0]
+	for _, other := range entries {
+		if other.Variant == entry.Variant {
+			return // which it replaces
+		}
+		if other.ResponseTime.Before(oldest.ResponseTime) {
+			oldest = other
+		}
+	}
+	_ = e.config.Cache.Remove(ctx, oldest.Key, oldest)
+}
+
+// storePart stores a part of a body beside what is stored of the same version (RFC
+// 9111 §3.3 and §3.4).
+func (h *hop) storePart(resp *protocols.Response) {
+	c, e := h.cached, h.of.engine
+	part, ok := e.cacheRules.ContentRangeOf(resp.Header)
+	length := resp.KnownLength()
+	switch {
+	case !ok:
+		h.unstored(resp, "its Content-Range does not tell which part of what it is")
+
+		return
+	case e.cacheRules.StrongValidator(resp.Header) == "":
+		h.unstored(resp, "a part without a strong validator belongs to nothing")
+
+		return
+	case length >= 0 && length != part.End-part.Start:
+		h.unstored(resp, "its Content-Range is not that of its body")
+
+		return
+	case part.Length > e.config.Cache.MaximumBody():
+		h.unstored(resp, unwritten(storage.ErrTooLarge))
+
+		return
+	}
+	h.useful(false)
+	entries, _ := e.config.Cache.Lookup(h, c.query.Key)
+	whole, _ := e.cacheRules.Select(&c.query, entries)
+	if whole != nil && e.cacheRules.SameVersion(whole, resp.Header, part) {
+		changed := e.cacheRules.Updated(whole, resp.Header, c.requested, c.came)
+		if e.config.Cache.Update(h, whole, changed) == nil {
+			whole = changed
+		}
+		if whole.Whole() {
+			c.note(false, "all of it is stored")
+
+			return
+		}
+	} else if whole = h.createParts(resp, part); whole == nil {
+		return
+	}
+	h.extend(resp, whole, part)
+}
+
+// createParts stores a response of whose body nothing is there yet; nil: the store
+// does not take it.
+func (h *hop) createParts(resp *protocols.Response, part httpcache.Part) *storage.CacheEntry {
+	c, e := h.cached, h.of.engine
+	entry := e.cacheRules.NewEntry(&c.query, resp, c.requested, c.came)
+	entry.StatusCode, entry.Length = http.StatusOK, part.Length
+	delete(entry.Header, "Content-Range")
+	entry.Header["Content-Length"] = []string{offset(part.Length)}
+	e.limitVariants(h, entry)
+	writer, err := e.config.Cache.Create(h, entry)
+	if err == nil {
+		entry, err = writer.Commit(h)
+	}
+	if err != nil {
+		c.note(false, unwritten(err))
+
+		return nil
+	}
+
+	return entry
+}
+
+// extend stores a part of a body while it is read.
+func (h *hop) extend(resp *protocols.Response, entry *storage.CacheEntry, part httpcache.Part) {
+	writer, err := h.of.engine.config.Cache.Extend(h, entry, part.Start)
+	if err != nil {
+		h.cached.note(false, unwritten(err))
+
+		return
+	}
+	h.write(resp, &storing{writer: writer, entry: entry, expected: part.End - part.Start, part: true})
+}
+
+// write lets the body pass through s. An empty one is stored at once where nobody is
+// asked.
+func (h *hop) write(resp *protocols.Response, s *storing) {
+	s.hop, s.resp, s.raw = h, resp, resp.Body
+	h.cached.note(false, "it was not read to its end")
+	if resp.Body == protocols.NoBody && h.of.task.Cache == nil {
+		s.finish(true)
+
+		return
+	}
+	resp.Body = s
+	if c, ok := s.raw.(contextual); ok {
+		resp.Body = &storingContextual{s, c}
+	}
+}
+
+// storing is a response body that is stored while it is read.
+type storing struct {
+	hop      *hop
+	resp     *protocols.Response
+	raw      io.ReadCloser
+	entry    *storage.CacheEntry
+	expected int64 // bytes; -1 unknown
+	useful   bool  // to loads that wait
+	part     bool  // of a body of which more may be stored
+
+	mu     sync.Mutex
+	writer storage.CacheWriter // nil: stored, or given up
+	count  int64
+}
+
+// storingContextual is one that ends by itself with its load.
+type storingContextual struct {
+	*storing
+
+	contextual
+}
+
+// Read stores what it gives. At the end the response is stored, before the reader
+// sees that it has ended.
+func (s *storing) Read(p []byte) (int, error) {
+	n, err := s.raw.Read(p)
+	if n > 0 {
+		s.take(p[:n])
+	}
+	switch {
+	case err == io.EOF:
+		s.finish(true)
+	case err != nil:
+		s.finish(false)
+	}
+
+	return n, err
+}
+
+func (s *storing) take(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writer == nil {
+		return
+	}
+	s.count += int64(len(p))
+	if s.expected >= 0 && s.count > s.expected {
+		s.abort("its body is longer than it says")
+
+		return
+	}
+	if _, err := s.writer.Write(p); err != nil {
+		s.abort(unwritten(err))
+	}
+}
+
+// abort gives the response up. The caller has the lock.
+func (s *storing) abort(why string) {
+	s.writer.Abort()
+	s.writer = nil
+	s.hop.cached.note(false, why)
+	s.hop.of.leave()
+}
+
+// finish stores the response if all of it has come. ended: the body has told so
+// itself.
+func (s *storing) finish(ended bool) {
+	s.mu.Lock()
+	writer := s.writer
+	if writer == nil {
+		s.mu.Unlock()
+
+		return
+	}
+	whole := s.count == s.expected || s.expected < 0 && ended && s.hop.of.ctx.Err() == nil
+	if !whole {
+		s.abort("its body was cut short")
+		s.mu.Unlock()
+
+		return
+	}
+	s.writer = nil
+	s.mu.Unlock()
+	if why := s.commit(writer); why != "" {
+		writer.Abort()
+		s.hop.cached.note(false, why)
+		s.hop.of.leave()
+		s.removeEmpty()
+
+		return
+	}
+	s.hop.cached.note(true, "")
+	s.hop.of.settle(s.useful)
+}
+
+// commit asks the app, and stores; what it returns is why not.
+func (s *storing) commit(writer storage.CacheWriter) string {
+	store := s.hop.of.engine.config.Cache
+	policy, allowed := s.policy()
+	if !allowed {
+		return "the delegate does not allow it"
+	}
+	ctx := context.WithoutCancel(s.hop)
+	entry, err := writer.Commit(ctx)
+	if err != nil {
+		return unwritten(err)
+	}
+	changed := *entry
+	changed.InMemoryOnly = policy == protocols.StorageAllowedInMemoryOnly
+	if !s.part {
+		changed.Trailer = s.resp.Trailer.Clone()
+	}
+	if changed.InMemoryOnly == entry.InMemoryOnly && len(changed.Trailer) == len(entry.Trailer) {
+		return ""
+	}
+	if err := store.Update(ctx, entry, &changed); err != nil {
+		_ = store.Remove(ctx, entry.Key, entry)
+
+		return unwritten(err)
+	}
+
+	return ""
+}
+
+// policy asks the app whether the response may be stored, and where.
+func (s *storing) policy() (policy protocols.CacheStoragePolicy, allowed bool) {
+	policy = protocols.StorageAllowed
+	if s.entry.InMemoryOnly {
+		policy = protocols.StorageAllowedInMemoryOnly
+	}
+	l := s.hop.of
+	if l.task.Cache == nil {
+		return policy, true
+	}
+	asked := *s.resp
+	asked.Body = protocols.NoBody
+	answer := protocols.StorageNotAllowed
+	l.ask(func() { answer = l.task.Cache(s.hop, &asked, policy) })
+
+	return max(policy, answer), answer != protocols.StorageNotAllowed // in memory only is the stricter
+}
+
+// removeEmpty removes the entry of a part that did not come, where it has no other.
+func (s *storing) removeEmpty() {
+	if s.part && len(s.entry.Parts) == 0 {
+		_ = s.hop.of.engine.config.Cache.Remove(context.WithoutCancel(s.hop), s.entry.Key, s.entry)
+	}
+}
+
+// Close ends the load. A response of which all has come is stored.
+func (s *storing) Close() error {
+	err := s.raw.Close()
+	s.finish(false)
+
+	return err
+}

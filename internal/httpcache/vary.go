@@ -1,0 +1,161 @@
+package httpcache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
+)
+
+// Query is a request as a cache sees it.
+type Query struct {
+	// Key is the primary key.
+	Key string
+	// Method is the method, Header the request's fields. Defaults are those that its
+	// protocol adds where it lacks them.
+	Method           string
+	Header, Defaults http.Header
+	// Policy is the request's, or the session's.
+	Policy protocols.CachePolicy
+}
+
+const (
+	longestVary = 8 << 10
+	mostVary    = 64 // names
+)
+
+// varyNames are the fields that choose among a key's responses (RFC 9111 §4.1), in
+// canonical form; false: nothing can tell which request a response is for, or they
+// are too many.
+func (r Rules) varyNames(h http.Header) (names []string, ok bool) {
+	lines := h["Vary"]
+	if len(lines) == 0 || !r.on(Vary) {
+		return nil, true
+	}
+	length := 0
+	for _, line := range lines {
+		if length += len(line); length > longestVary {
+			return nil, false
+		}
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.Trim(name, " \t")
+			if name == "" {
+				continue
+			}
+			if name == "*" || tokenEnd(name) != len(name) || len(names) == mostVary {
+				return nil, false
+			}
+			names = append(names, http.CanonicalHeaderKey(name))
+		}
+	}
+
+	return names, true
+}
+
+// field is what a request has in a field, its lines joined (RFC 9110 §5.3) and a
+// secret hidden: a store need not keep it to compare it.
+func (q *Query) field(name string) string {
+	lines, ok := q.Header[name]
+	if !ok && (name != "Accept-Encoding" || len(q.Header["Range"]) == 0) { // a part of a coded body is of no use
+		lines = q.Defaults[name]
+	}
+	value := ""
+	switch len(lines) {
+	case 0:
+	case 1:
+		value = strings.Trim(lines[0], " \t")
+	default:
+		value = strings.Join(lines, ", ")
+	}
+	switch name {
+	case "Authorization", "Cookie", "Proxy-Authorization":
+		if value != "" {
+			value = digest(value)
+		}
+	}
+
+	return value
+}
+
+func digest(value string) string {
+	sum := sha256.Sum256([]byte(value))
+
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// setVariant notes which requests of its key a response is for.
+func (r Rules) setVariant(q *Query, e *storage.CacheEntry, d *Directives) {
+	names, _ := r.varyNames(e.Header)
+	fields := make(http.Header)
+	for _, name := range names {
+		if value := q.field(name); value != "" {
+			fields[name] = []string{value}
+		}
+	}
+	if r.on(Authorization) && !forAll(d) {
+		if value := q.field("Authorization"); value != "" {
+			fields["Authorization"] = []string{value}
+			names = append(names, "Authorization")
+		}
+	}
+	if e.VaryFields = fields; len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	var all strings.Builder
+	for _, name := range slices.Compact(names) {
+		all.WriteString(name + ": " + strings.Join(fields[name], "") + "\n")
+	}
+	e.Variant = digest(all.String())
+}
+
+// answers tells whether a stored response is one for the request (RFC 9111 §4.1).
+// One that was asked for with a credential is for that credential, unless it says
+// that others may have it (§3.5): a process may load for several people.
+func (r Rules) answers(q *Query, e *entry, d *Directives) bool {
+	lines := e.Header["Vary"]
+	if len(lines) > 0 {
+		names, ok := r.varyNames(e.Header)
+		if !ok {
+			return false
+		}
+		for _, name := range names {
+			if q.field(name) != e.VaryFields.Get(name) {
+				return false
+			}
+		}
+	}
+	if r.on(Authorization) && !forAll(d) {
+		return q.field("Authorization") == e.VaryFields.Get("Authorization")
+	}
+
+	return true
+}
+
+// Select is the stored response for the request: of several the latest (RFC 9111
+// §4.1); nil: there is none.
+func (r Rules) Select(q *Query, entries []*storage.CacheEntry) (*storage.CacheEntry, Directives) {
+	var selected *entry
+	var directives Directives
+	var latest time.Time
+	for _, e := range entries {
+		d := r.Response(e.Header)
+		if !r.answers(q, e, &d) {
+			continue
+		}
+		made, ok := r.date(e.Header)
+		if !ok {
+			made = e.ResponseTime
+		}
+		if selected == nil || made.After(latest) {
+			selected, directives, latest = e, d, made
+		}
+	}
+
+	return selected, directives
+}
