@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/urlkit/urlkit/internal/engine"
+	"github.com/urlkit/urlkit/internal/multipart"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -15,6 +16,11 @@ type DataTask struct{ task }
 
 // DataTask makes a task whose body the delegate gets by DidReceiveData. It is
 // suspended: Resume begins it. The request is copied.
+//
+// Of a body of the type multipart/x-mixed-replace the delegate gets each part by
+// itself: DidReceiveResponse is asked again for each, with the part's own header
+// fields, and its data follows. Whatever else gives a body, completion handlers and
+// Session.Data among them, gives that one whole, with its boundaries.
 func (s *Session) DataTask(req *Request) *DataTask {
 	t := &DataTask{}
 	s.made(t, req, nil)
@@ -44,7 +50,17 @@ func (r *run) consume(resp *protocols.Response, s *sink) error {
 		return r.download(resp.Body, s)
 	case r.task.consumer != nil:
 		return r.collect(resp)
+	case resp.MIMEType == multipart.MIMEType && resp.Body != protocols.NoBody:
+		if boundary, ok := multipart.Boundary(resp.Header.Get("Content-Type")); ok {
+			return r.consumeParts(resp, boundary)
+		}
 	}
+
+	return r.consumeBody(resp.Body)
+}
+
+// consumeBody asks how to go on at a response, and takes its body so.
+func (r *run) consumeBody(body io.Reader) error {
 	disposition, err := r.disposition()
 	switch {
 	case err != nil:
@@ -54,10 +70,10 @@ func (r *run) consume(resp *protocols.Response, s *sink) error {
 
 		return context.Canceled
 	case disposition == ResponseBecomeDownload:
-		return r.becomeDownload(resp)
+		return r.becomeDownload(body)
 	}
 
-	return r.read(resp.Body, func(data []byte) error {
+	return r.read(body, func(data []byte) error {
 		if r.told().DidReceiveData != nil {
 			r.give(data, func(data []byte) { r.told().DidReceiveData(r.task.self, data) })
 		}
@@ -141,7 +157,7 @@ func (r *run) read(body io.Reader, take func([]byte) error) error {
 
 // becomeDownload makes a download task of a data task, at its head. The data task
 // is complete and says nothing more.
-func (r *run) becomeDownload(resp *protocols.Response) error {
+func (r *run) becomeDownload(body io.Reader) error {
 	old, ok := r.task.self.(*DataTask)
 	if !ok {
 		return protocols.Errorf(UnsupportedURL, "only a data task can become a download")
@@ -154,7 +170,7 @@ func (r *run) becomeDownload(resp *protocols.Response) error {
 		return err
 	}
 
-	return r.download(resp.Body, s)
+	return r.download(body, s)
 }
 
 // become lets a download task go on in the place of a data task.

@@ -46,7 +46,8 @@ type Delegate struct {
 	// RequestBodyStreamExhausted. The session closes the stream.
 	NeedNewBodyStream func(ctx context.Context, t Task) (io.ReadCloser, error)
 	// DidReceiveResponse is asked how a data or upload task goes on at its
-	// response's head. nil: ResponseAllow.
+	// response's head, and at each part of a multipart/x-mixed-replace body, of which
+	// ResponseBecomeDownload saves one and ends the load. nil: ResponseAllow.
 	DidReceiveResponse func(ctx context.Context, t Task, resp *Response) ResponseDisposition
 
 	// DidCreateTask is told of each task, before anything else of it. Of a blocking

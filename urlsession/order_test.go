@@ -241,38 +241,44 @@ func streaming(r *recorder, d *urlsession.Delegate) {
 }
 
 // Every task calls back in the stated order, over each wire.
-func TestCallbackOrder(t *testing.T) {
-	for _, row := range callbackOrders {
+func TestCallbackOrder(t *testing.T) { checkOrders(t, orderOrigin(), callbackOrders) }
+
+func checkOrders(t *testing.T, origin http.Handler, rows []orders) {
+	t.Helper()
+	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			onEachWire(t, orderOrigin(), func(t *testing.T, base string) {
-				leak.Check(t)
-				r := &recorder{}
-				d := r.delegate()
-				if row.change != nil {
-					row.change(r, d)
-				}
-				s := delegated(t, d, nil)
-				make := row.task
-				switch {
-				case row.name == "completion handler":
-					make = func(t *testing.T, s *urlsession.Session, url string) urlsession.Task {
-						return s.DataTaskWithHandler(get(t, url), func(data []byte, _ *urlsession.Response, _ error) { r.say("handler(%s)", data) })
-					}
-				case make == nil:
-					make = dataTask
-				}
-				task := make(t, s, base+row.path)
-				task.Resume()
-				_ = wait(t, task)
-				s.FinishTasksAndInvalidate()
-				if err := s.Finish(t.Context()); err != nil {
-					t.Error(err)
-				}
-				if got := r.String(); got != row.want+" invalid" {
-					t.Errorf("got  %s\nwant %s invalid", got, row.want)
-				}
-			})
+			onEachWire(t, origin, func(t *testing.T, base string) { checkOrder(t, base, row) })
 		})
+	}
+}
+
+func checkOrder(t *testing.T, base string, row orders) {
+	t.Helper()
+	leak.Check(t)
+	r := &recorder{}
+	d := r.delegate()
+	if row.change != nil {
+		row.change(r, d)
+	}
+	s := delegated(t, d, nil)
+	make := row.task
+	switch {
+	case strings.HasPrefix(row.name, "completion handler"):
+		make = func(t *testing.T, s *urlsession.Session, url string) urlsession.Task {
+			return s.DataTaskWithHandler(get(t, url), func(data []byte, _ *urlsession.Response, _ error) { r.say("handler(%s)", data) })
+		}
+	case make == nil:
+		make = dataTask
+	}
+	task := make(t, s, base+row.path)
+	task.Resume()
+	_ = wait(t, task)
+	s.FinishTasksAndInvalidate()
+	if err := s.Finish(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := r.String(); got != row.want+" invalid" {
+		t.Errorf("got  %s\nwant %s invalid", got, row.want)
 	}
 }
 

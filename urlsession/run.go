@@ -178,9 +178,13 @@ func (r *run) arrived(resp *protocols.Response) {
 	if r.line != nil && (resp.Proto == "h2" || resp.Proto == "h3") {
 		r.session.turns.widen(r.line)
 	}
+	t.answered(newResponse(resp))
+}
+
+func (t *task) answered(resp *Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.response = newResponse(resp)
+	t.response = resp
 }
 
 // atEnd notes the trailer fields, which come with the body's end.
@@ -188,10 +192,9 @@ func (r *run) atEnd() {
 	if len(r.head.Trailer) == 0 {
 		return
 	}
-	t := r.task
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.response = newResponse(r.head)
+	resp := *r.task.Response()
+	resp.Trailer = r.head.Trailer
+	r.task.answered(&resp)
 }
 
 // end cancels the load. An *Error is the task's; any other cause is beneath

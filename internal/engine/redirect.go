@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -125,6 +123,7 @@ func httpRedirect(req *protocols.Request, resp *protocols.Response) *protocols.R
 	if err != nil {
 		return nil
 	}
+	target.RawQuery = sendable(target.RawQuery)
 	next := req.Clone()
 	next.URL = resp.URL.ResolveReference(target) // of the URL that answered
 	if target.Fragment == "" && next.URL.Fragment == "" {
@@ -163,6 +162,21 @@ func locationOf(fields []string) string {
 	return location
 }
 
+// sendable is a query with what no request line can hold in percent-encoding (the
+// query percent-encode set of the URL standard); the rest stays as it is.
+func sendable(query string) string {
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+
+	return b.String()
+}
+
 // redirectMethod: 303 makes GET of every method but HEAD; 301 and 302 make GET
 // of POST; the others keep it.
 func redirectMethod(method string, status int) string {
@@ -172,49 +186,6 @@ func redirectMethod(method string, status int) string {
 		return http.MethodGet
 	default:
 		return method
-	}
-}
-
-// restrict drops the app's secrets from a request that goes to another origin.
-// Cookies are attached anew for the new URL in either case.
-func restrict(from, next *protocols.Request) {
-	if sameOrigin(from.URL, next.URL) {
-		return
-	}
-	for _, name := range []string{"Authorization", "Cookie", "Proxy-Authorization"} {
-		next.Header.Del(name)
-	}
-	next.Credential = nil
-	next.Bind = ""
-}
-
-// sameOrigin is RFC 6454 §5: scheme, host and port.
-func sameOrigin(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
-}
-
-// site is the registrable domain, the unit of a cookie's SameSite (RFC 6265bis
-// §5.2); a host without one stands for itself.
-func site(u *url.URL) string {
-	host := strings.ToLower(u.Hostname())
-	if domain, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
-		return domain
-	}
-
-	return host
-}
-
-func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
-	}
-	switch strings.ToLower(u.Scheme) {
-	case "http", "ws":
-		return "80"
-	case "https", "wss":
-		return "443"
-	default:
-		return ""
 	}
 }
 

@@ -117,6 +117,7 @@ func TestRedirectTargets(t *testing.T) {
 		{"/abs#mine", "https://u:p@a.example:8443/abs#mine"},
 		{"?only", "https://u:p@a.example:8443/dir/page?only#frag"},
 		{"https://a.example/", "https://a.example/#frag"},
+		{"?a=%2F b&\"ü\"", "https://u:p@a.example:8443/dir/page?a=%2F%20b&%22%C3%BC%22#frag"},
 		{"//b.example/x", "https://b.example/x#frag"},
 		{"HTTPS://B.example/", "https://B.example/#frag"},
 		{"https://bücher.example/", "https://xn--bcher-kva.example/#frag"},

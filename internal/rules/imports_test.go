@@ -163,6 +163,12 @@ var importRows = []row{
 		"processes are kept apart by the system's locks, and by nothing else",
 	},
 	{
+		"multipart",
+		[]string{"internal/multipart"},
+		nil,
+		"a body is taken apart without knowing where it comes from",
+	},
+	{
 		"goroutine",
 		[]string{"internal/goroutine"},
 		nil,
@@ -178,7 +184,7 @@ var importRows = []row{
 		"urlsession",
 		[]string{"urlsession"},
 		[]string{
-			"internal/engine", "internal/goroutine", "internal/publish", "registry", "ats/...", "proxy/...", "storage/...", "protocols", "protocols/standard",
+			"internal/engine", "internal/goroutine", "internal/multipart", "internal/publish", "registry", "ats/...", "proxy/...", "storage/...", "protocols", "protocols/standard",
 			"golang.org/x", "github.com/andybalholm/brotli", "github.com/klauspost/compress",
 		},
 		"the one place where all is wired together; it sees the built-ins through their list",
