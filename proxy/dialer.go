@@ -45,7 +45,7 @@ type ValidatingResolver interface {
 // The connections have Nagle's algorithm off (TCP_NODELAY) and keep-alive probes
 // on. DialContext has the shape of ContextDialer in golang.org/x/net/proxy.
 type Dialer struct {
-	// Resolver finds addresses; nil: net.DefaultResolver.
+	// Resolver finds addresses; nil: net.DefaultResolver. A Cache keeps them.
 	Resolver Resolver
 	// ConnectTimeout bounds the whole of a dial, lookup included. 0: 30 seconds;
 	// negative: no bound but the context's.
@@ -102,10 +102,21 @@ func (d *Dialer) Dial(ctx context.Context, trace *protocols.Trace, p Parameters,
 		conn, err = d.race(ctx, p, network, addrs)
 	}
 	if err != nil {
+		if c, ok := d.Resolver.(*Cache); ok && parent.Err() == nil {
+			c.forget(t.family, t.host) // the host may have moved
+		}
+
 		return nil, d.failure(parent, ctx, addr, err)
 	}
 
 	return conn, nil
+}
+
+// Flush makes the Resolver forget what it keeps, where it has a method Flush.
+func (d *Dialer) Flush() {
+	if f, ok := d.Resolver.(interface{ Flush() }); ok {
+		f.Flush()
+	}
 }
 
 // bound is ctx with the connect time-out.

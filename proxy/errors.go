@@ -78,6 +78,10 @@ func classify(err error) protocols.Code {
 		return protocols.TimedOut
 	case errors.As(err, &dns):
 		return classifyDNS(dns)
+	case errors.As(err, &lookup) && errors.Is(err, protocols.NotConnectedToInternet): // of a resolver that loads by a session
+		return protocols.NotConnectedToInternet
+	case errors.As(err, &lookup) && errors.Is(err, protocols.TimedOut):
+		return protocols.TimedOut
 	case errors.As(err, &lookup):
 		return protocols.DNSLookupFailed
 	case every(err, isUnreachable):

@@ -115,7 +115,7 @@ func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameter
 			return nil, &lookupError{errNotValidating}
 		}
 		trace.Mark(protocols.DomainLookupStart)
-		answer, err := resolver.LookupNetIP(ctx, t.family, t.host)
+		answer, err := lookupNetIP(ctx, resolver, p, t)
 		if err != nil {
 			return nil, &lookupError{err}
 		}
@@ -133,6 +133,16 @@ func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameter
 	}
 
 	return targets, nil
+}
+
+// lookupNetIP asks a resolver. One that keeps answers may use them past their time,
+// where the request allows it.
+func lookupNetIP(ctx context.Context, r Resolver, p Parameters, t target) ([]netip.Addr, error) {
+	if c, ok := r.(*Cache); ok {
+		return c.lookup(ctx, t.family, t.host, p.AllowsPersistentDNS)
+	}
+
+	return r.LookupNetIP(ctx, t.family, t.host)
 }
 
 // interleave puts addresses into the order of RFC 8305 §4: the families

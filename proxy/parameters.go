@@ -9,8 +9,8 @@ import (
 )
 
 // Parameters say how a connection is made (Apple's NWParameters). The zero value
-// is ordinary traffic. They can be compared: what was made by one is not to serve
-// where another is asked for.
+// is ordinary traffic. What was made by one is not to serve where another, by its
+// String, is asked for.
 type Parameters struct {
 	// ServiceType marks the packets with a Differentiated Services code point (RFC
 	// 2474). The code points are those that RFC 4594 recommends for the kind of
@@ -35,6 +35,9 @@ type Parameters struct {
 	// RequiresDNSSEC fails the dial of a name with DNSLookupFailed, unless the
 	// resolver is a ValidatingResolver that validates.
 	RequiresDNSSEC bool
+	// AllowsPersistentDNS lets a Cache use an answer past its time, while it looks the
+	// name up anew. It says nothing of the connection: String leaves it out.
+	AllowsPersistentDNS bool
 }
 
 // codePoints are the table at Parameters.ServiceType.
@@ -61,8 +64,8 @@ var serviceNames = [...]string{
 	protocols.ServiceCallSignaling:  "call signaling",
 }
 
-// String names what is not the default, "" where all is. Different parameters
-// have different texts.
+// String names what is not the default, "" where all is. Parameters that make
+// different connections have different texts.
 func (p Parameters) String() string {
 	var parts []string
 	if t := p.ServiceType; t != protocols.ServiceDefault {

@@ -80,7 +80,9 @@ type Configuration struct {
 	// safe.
 	Retry RetryPolicy
 
-	// Resolver looks names up; nil: the system's.
+	// Resolver looks names up; nil: the system's. The session keeps its answers by a
+	// proxy.Cache of its own, unless it is a *proxy.Cache, which sessions can share. A
+	// DoHResolver asks over HTTPS.
 	Resolver proxy.Resolver
 
 	// WaitsForConnectivity makes a load wait where there is no way to its host, as

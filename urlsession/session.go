@@ -82,7 +82,7 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 	config := engine.Config{
 		Registry:           registry.New(standard.Schemes(builtIn)...).With(c.Protocols...),
 		Policy:             c.ATS,
-		Dialer:             &proxy.Dialer{Resolver: c.Resolver, ConnectTimeout: c.ConnectTimeout},
+		Dialer:             &proxy.Dialer{Resolver: c.cachedResolver(), ConnectTimeout: c.ConnectTimeout},
 		Cookies:            c.Cookies,
 		CookieAcceptPolicy: c.CookieAcceptPolicy,
 		OmitsCookies:       c.OmitsCookies,
@@ -110,6 +110,7 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		s.plain.Challenge = s.core.challenge
 	}
 	s.lifetime = watchLifetime(s)
+	bindResolver(c.Resolver, s.core)
 
 	return s, nil
 }

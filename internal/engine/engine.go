@@ -123,6 +123,14 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
+// forgetNames makes the Dialer forget the names that it has looked up, and ends
+// lookups that nobody waits for.
+func (e *Engine) forgetNames() {
+	if d, ok := e.config.Dialer.(interface{ Flush() }); ok {
+		d.Flush()
+	}
+}
+
 func (e *Engine) open() (*registry.Instances, error) {
 	return e.config.Registry.Open(func(*protocols.Scheme) protocols.Client { return client{e} })
 }
@@ -139,8 +147,8 @@ func orDefault[T int | time.Duration](v, fallback T) T {
 // connections, TLS sessions and whatever else the protocols keep. Loads that begin
 // from now on go to new instances of the protocols. Those that run go on over the
 // ones that they began with, for all their hops, and the connections end with them.
-// Names are looked up anew for each connection in any case. Where a constructor
-// fails nothing is dropped; an error of a Close leaves the rest dropped.
+// A Dialer forgets its names by a method Flush. Where a constructor fails nothing is
+// dropped; an error of a Close leaves the rest dropped.
 func (e *Engine) Flush() error {
 	if err := e.clock.open(); err != nil {
 		return err
@@ -150,6 +158,7 @@ func (e *Engine) Flush() error {
 		return err
 	}
 	e.tls.forget() // before the first of the loads to come
+	e.forgetNames()
 	old := e.instances.Load()
 	for old != nil && !e.instances.CompareAndSwap(old, fresh) {
 		old = e.instances.Load()

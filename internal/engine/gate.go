@@ -58,7 +58,9 @@ func refused(refusal error) error {
 func (h *hop) route() {
 	id := h.of.engine.tls.policy(h.floor)
 	if h.parameters = h.connecting(); h.parameters != (proxy.Parameters{}) {
-		id += "; " + h.parameters.String()
+		if how := h.parameters.String(); how != "" {
+			id += "; " + how
+		}
 	}
 	h.request.Route = protocols.Route{ID: id, Packets: true}
 }
@@ -75,6 +77,7 @@ func (h *hop) connecting() proxy.Parameters {
 		p.ServiceType = t
 	}
 	p.RequiresDNSSEC = p.RequiresDNSSEC || h.request.RequiresDNSSEC
+	p.AllowsPersistentDNS = p.AllowsPersistentDNS || h.request.AllowsPersistentDNS
 
 	return p
 }
