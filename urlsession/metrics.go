@@ -66,7 +66,7 @@ type TransactionMetrics struct {
 	LocalAddr, RemoteAddr net.Addr
 	// TLSVersion and TLSCipherSuite are the negotiated codes; 0: no TLS.
 	TLSVersion, TLSCipherSuite uint16
-	// Err is the failure of this transaction; nil: none.
+	// Err is the failure of this transaction, an *Error; nil: none.
 	Err error
 	// RequestBody and ResponseBody are the beginnings of the bodies where an
 	// Observation asks for them, the latter as the app was given it; nil: nobody asked,

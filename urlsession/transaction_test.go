@@ -307,6 +307,9 @@ func TestPhasesOfFailedTransactions(t *testing.T) {
 		if got := phases(&x); got != row.phases || !errors.Is(m.Err, row.code) || (x.RemoteAddr != nil) != row.connected || x.FetchStart.IsZero() {
 			t.Errorf("%s: phases %q, %v, to %v; want %q, %v", row.name, got, m.Err, x.RemoteAddr, row.phases, row.code)
 		}
+		if own, ok := x.Err.(*urlsession.Error); !ok || own.Code != row.code || own.URL == "" {
+			t.Errorf("%s: the transaction's error is %T %v", row.name, x.Err, x.Err)
+		}
 		if row.phases == "lookup+ connect+ request+" && (x.Response != nil || x.RequestHeaderBytesSent <= 0 || x.ResponseHeaderBytesReceived != -1) {
 			t.Errorf("%s: %+v", row.name, x)
 		}

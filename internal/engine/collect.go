@@ -29,7 +29,7 @@ type Transaction struct {
 	Redirects int                 // followed so far
 	Retry     RetryReason         // why it repeats the one before
 	Ended     time.Time
-	Err       error
+	Err       error // a *protocols.Error; nil: none
 
 	// RequestBody and ResponseBody are the beginnings of the bodies, the latter as the
 	// app was given it, where the Task keeps them.
@@ -63,7 +63,7 @@ func (h *hop) report(e ending) {
 	trace.Complete()
 	t := &Transaction{
 		Request: &h.request, Response: e.resp, Sent: max(trace.Bytes(protocols.RequestBodyBytes), 0),
-		Received: e.received, Decoded: e.decoded, Ended: time.Now(), Err: e.err, Inner: h.outer != nil,
+		Received: e.received, Decoded: e.decoded, Ended: time.Now(), Err: h.failure(e.err), Inner: h.outer != nil,
 		Redirects: int(h.redirects), Retry: h.reason,
 		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
@@ -80,9 +80,10 @@ func (h *hop) report(e ending) {
 
 // refuse reports a hop that a stage ended before it was loaded.
 func (h *hop) refuse(phase string, err error) error {
+	err = at(phase, err)
 	h.collect(nil, 0, err)
 
-	return at(phase, err)
+	return err
 }
 
 // collectLater reports an inner hop at the end of its body.

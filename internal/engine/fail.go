@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -39,7 +40,23 @@ func at(phase string, err error) error {
 // from outside (the caller's context, a clock, the session) is the reason, not
 // what the protocol then ran into.
 func (l *load) fail(err error, phase string) error {
-	e := &protocols.Error{Op: l.op, URL: protocols.Redact(l.failing), Phase: phase, Err: err}
+	return l.failure(l.op, l.failing, err, phase)
+}
+
+// failure makes the *protocols.Error of a hop that failed.
+func (h *hop) failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if own, ok := err.(*protocols.Error); ok && own.Op != "" { //nolint:errorlint // one that is complete
+		return own
+	}
+
+	return h.of.failure(h.request.Method, h.request.URL, err, "")
+}
+
+func (l *load) failure(op string, failing *url.URL, err error, phase string) error {
+	e := &protocols.Error{Op: op, URL: protocols.Redact(failing), Phase: phase, Err: err}
 	e.Answered = l.redirects > 0 || l.answers.Load().last().count > 0 || l.inner.Load() > 0
 	var p *phased
 	if errors.As(err, &p) {

@@ -285,9 +285,10 @@ func idempotent(method string) bool {
 // reject ends a hop whose response a stage could not take further.
 func (h *hop) reject(resp *protocols.Response, phase string, err error) error {
 	closeBody(resp)
+	err = at(phase, err)
 	h.collect(resp, 0, err)
 
-	return at(phase, err)
+	return err
 }
 
 // closeBody closes what a response holds open.
