@@ -43,6 +43,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 		return n, ended(x.ctx.Err(), io.ErrUnexpectedEOF)
 	case err == io.EOF: // only a bare one is the end
 		x.Trailer = x.raw.Trailer
+		x.markSent()
 		x.trace.Mark(protocols.ResponseEnd)
 		x.countReceived()
 		x.end(true)

@@ -44,7 +44,18 @@ func (w *watcher) wroteRequest(info httptrace.WroteRequestInfo) {
 	}
 }
 
-func (w *watcher) gotFirstByte() { w.x.trace.Mark(protocols.ResponseStart) }
+func (w *watcher) gotFirstByte() {
+	w.x.markSent()
+	w.x.trace.Mark(protocols.ResponseStart)
+}
+
+// markSent marks the end of a request that must have ended by now, because it is being
+// answered: HTTP/2's codec may say so only later, on another goroutine.
+func (x *exchange) markSent() {
+	if x.trace != nil && (x.upload == nil || x.upload.read()) {
+		x.trace.Mark(protocols.RequestEnd)
+	}
+}
 
 func (w *watcher) got1xx(code int, header textproto.MIMEHeader) error {
 	if w.interim++; w.interim > maxInterim {

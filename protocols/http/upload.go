@@ -160,3 +160,11 @@ func (u *upload) failure() (err error, opened bool) {
 
 	return u.end, u.opened
 }
+
+// read tells whether the body was read to its end.
+func (u *upload) read() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+
+	return u.end == io.EOF || u.taken > 0 && u.taken == u.source.KnownLength() //nolint:errorlint // a Reader returns io.EOF bare
+}
