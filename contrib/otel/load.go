@@ -34,8 +34,12 @@ type load struct {
 func (l *load) willSend(req *urlsession.Request) http.Header {
 	ctx := l.begin(req, req.Trace.Time(protocols.FetchStart))
 	l.mu.Lock()
+	before := l.spans[req]
 	l.spans[req] = ctx
 	l.mu.Unlock()
+	if before != nil { // a cache has the same request sent once more
+		trace.SpanFromContext(before).End()
+	}
 	if !l.propagates(req.URL) {
 		return nil
 	}

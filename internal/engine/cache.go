@@ -160,6 +160,7 @@ func (h *hop) serveNow() *protocols.Response {
 	if v.Action == httpcache.ServeAndRevalidate {
 		e.revalidate(h)
 	}
+	h.markLocal()
 
 	return resp
 }
@@ -209,6 +210,7 @@ func (c *caching) withdraw(next *protocols.Request, given http.Header) {
 func (h *hop) reload(resp *protocols.Response, why string) (*protocols.Response, error) {
 	c := h.cached
 	h.drain(resp)
+	h.retrace()
 	c.withdraw(&h.request, canonicalHeader(h.given.Header))
 	c.added = nil
 	c.decided = httpcache.Verdict{Why: why}

@@ -54,6 +54,7 @@ func (h *hop) collect(resp *protocols.Response, received int64, err error) {
 // goroutine than the pipeline's.
 func (h *hop) report(e ending) {
 	l, trace := h.of, h.request.Trace
+	h.logCache()
 	if l.task.Collect == nil {
 		return
 	}
@@ -76,6 +77,21 @@ func (h *hop) report(e ending) {
 		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name
 	}
 	l.task.Collect(t)
+}
+
+// retrace begins a second transaction of the same hop.
+func (h *hop) retrace() {
+	if h.request.Trace != nil {
+		h.request.Trace = &protocols.Trace{}
+		h.request.Trace.Mark(protocols.FetchStart)
+	}
+}
+
+// markLocal marks the moments of a transaction that needs nobody else.
+func (h *hop) markLocal() {
+	for _, e := range []protocols.Event{protocols.RequestStart, protocols.RequestEnd, protocols.ResponseStart} {
+		h.request.Trace.Mark(e)
+	}
 }
 
 // refuse reports a hop that a stage ended before it was loaded.

@@ -200,6 +200,10 @@ func (h *hop) addFields() {
 			withdraw(&h.request, name, values[0], nil)
 		}
 	}
+	for name, values := range h.added { // of an earlier transaction of the hop
+		withdraw(&h.request, name, values[0], nil)
+	}
+	h.added = nil
 	for name, values := range canonicalHeader(h.of.task.Fields(&h.request)) {
 		if len(values) == 0 || len(h.request.Header[name]) > 0 {
 			continue

@@ -27,6 +27,15 @@ func (h *hop) logRequest() {
 		slog.String("scheme", h.match.Scheme.Name), slog.String("policy", h.verdict()), slog.Bool("inner", h.outer != nil))
 }
 
+// logCache tells what the cache had to say of a hop, once that is known.
+func (h *hop) logCache() {
+	if l := h.of; l.task.Log != nil {
+		if verdict, local := h.cached.verdict(); verdict != "" {
+			l.record("cache", slog.String("url", protocols.Redact(h.request.URL)), slog.String("verdict", verdict), slog.Bool("local", local))
+		}
+	}
+}
+
 // retryName is a reason in words.
 func retryName(r RetryReason) string {
 	switch r {
