@@ -26,6 +26,10 @@ capitals or not, read REDACTED, as do parameters of a query that are called so. 
 do show the rest of the query, which lines and error messages do not. What --har
 records is redacted likewise, with bodies of forms and JSON.
 
+Cookies that a server sets are kept for the other URLs of the command; -b and -c read
+and write them. What -b names as 'NAME=VALUE' goes to the hosts of the URLs only, and
+is not written.
+
 SIGINT or SIGTERM cancels everything; files that are not whole are removed. A second
 one kills at once. If several URLs fail, the exit status is that of the first of
 them on the command line.
@@ -40,6 +44,7 @@ const getExample = `  urlkit get https://example.com/
   urlkit get -T big.iso https://example.com/up/      PUT; the name is added
   tar c . | urlkit get -T - https://example.com/up/all.tar
   urlkit get -f -s -S -o out https://example.com/ || echo failed
+  urlkit get -b cookies.txt -c cookies.txt https://example.com/
   urlkit get --json https://example.com/ | jq .timing.total
   urlkit get -v data:,Hello`
 

@@ -57,17 +57,23 @@ func (o *messageOptions) validate(urls int) error {
 	case len(o.uploads) > 0 && len(o.uploads) != urls:
 		return failed(exitUsage, "-T is for one URL each: there are %d of it, and %d URLs", len(o.uploads), urls)
 	}
+	if o.stdin() > 1 {
+		return failed(exitUsage, "standard input can be sent only once")
+	}
+
+	return nil
+}
+
+// stdin is how many flags send standard input.
+func (o *messageOptions) stdin() int {
 	stdin := 0
 	for _, name := range slices.Concat(o.data, o.uploads) {
 		if name == "@-" && len(o.data) > 0 || name == "-" && len(o.uploads) > 0 {
 			stdin++
 		}
 	}
-	if stdin > 1 {
-		return failed(exitUsage, "standard input can be sent only once")
-	}
 
-	return nil
+	return stdin
 }
 
 // message is what is the same for all URLs, read once.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 type options struct {
 	message messageOptions
 	session sessionOptions
+	cookies cookieOptions
 
 	outputs    outputs
 	createDirs bool
@@ -42,6 +44,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.follow, "location", "L", false, "follow redirects; without it a redirect is the result")
 	flags.BoolVarP(&o.fail, "fail", "f", false, "a status of 400 or more is an error (exit status 22), and its body is dropped")
 	flags.StringVarP(&o.user, "user", "u", "", "`USER:PASSWORD` for a server that asks (Basic, Digest); never sent unasked, nor to another host")
+	o.cookies.register(flags)
 	o.session.register(flags)
 	flags.BoolVarP(&o.silent, "silent", "s", false, "no bars, no lines, no error messages")
 	flags.BoolVarP(&o.showError, "show-error", "S", false, "with -s: error messages all the same")
@@ -79,6 +82,13 @@ func (o *options) validate(urls []string) error {
 		if o.har != "" && out.name == o.har {
 			return failed(exitUsage, "--har and -o would both go to %s", o.har)
 		}
+	}
+
+	if o.json && isStdout(o.cookies.to) {
+		return failed(exitUsage, "standard output is for the records of --json, not for cookies")
+	}
+	if slices.Contains(o.cookies.from, "-") && o.message.stdin() > 0 {
+		return failed(exitUsage, "standard input is either sent, or a file of cookies")
 	}
 
 	return o.outputs.validate(len(urls), o.json)

@@ -36,12 +36,16 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 		return err
 	}
 	list, err := o.transfers(ctx, urls, std.in)
+	var jar *cookieJar
+	if err == nil {
+		jar, err = o.cookies.open(ctx, std, list)
+	}
 	if i := (*interruption)(nil); errors.As(err, &i) {
 		return o.cancelled(i)
 	} else if err != nil {
 		return err
 	}
-	r, err := newRunner(o, std, len(list))
+	r, err := newRunner(o, std, jar, len(list))
 	if err != nil {
 		return err
 	}
@@ -50,6 +54,9 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 	r.loadAll(ctx, list)
 	r.display.close()
 	err = r.conclude(ctx)
+	if failure := o.cookies.save(ctx, std, jar); failure != nil && err == nil {
+		err = failure
+	}
 	if r.log != nil {
 		if failure := r.log.Close(); failure != nil && err == nil {
 			err = failed(exitWrite, "--har: %w", failure)
@@ -60,11 +67,12 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 }
 
 // newRunner makes what loads a number of URLs; its session is to be closed.
-func newRunner(o *options, std streams, urls int) (*runner, error) {
+func newRunner(o *options, std streams, jar *cookieJar, urls int) (*runner, error) {
 	configuration, err := o.session.configuration()
 	if err != nil {
 		return nil, err
 	}
+	configuration.Cookies = jar
 	log, err := o.record(&configuration)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package cookie
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -36,11 +37,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child sets 40 cookies in a shared file, and removes every fourth again.
+// child sets 40 cookies in a shared file, and removes every fourth again. The child
+// "endless" sets cookies until it is killed, and tells of each that is written.
 func child(name, id string) error {
 	f, err := Open(context.Background(), name, nil)
 	if err != nil {
 		return err
+	}
+	for i := 0; id == "endless"; i++ {
+		f.StoreCookies(&storage.CookieQuery{URL: &url.URL{Scheme: "https", Host: "a.test"}}, []string{fmt.Sprintf("last=%d; Max-Age=1000", i)})
+		if err := f.Flush(context.Background()); err != nil {
+			return err
+		}
+		fmt.Println(i)
 	}
 	for i := range 40 {
 		line := fmt.Sprintf("c%s_%d=v; Max-Age=1000", id, i)
@@ -200,6 +209,49 @@ func TestSeveralProcesses(t *testing.T) {
 	defer f.Close()
 	if n := len(f.All()); n != 4*30 {
 		t.Errorf("%d cookies, want %d: %s", n, 4*30, names(f.All()))
+	}
+}
+
+// A process that is killed while it writes leaves a whole file, with all that it was
+// told is written.
+func TestKilledProcess(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "cookies")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 6 {
+		cmd := exec.CommandContext(t.Context(), exe)
+		cmd.Env = append(os.Environ(), "URLKIT_TEST_COOKIE_FILE="+name, "URLKIT_TEST_COOKIE_CHILD=endless")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines, told := bufio.NewScanner(out), ""
+		for range 3 + 2*round {
+			if !lines.Scan() {
+				t.Fatalf("told nothing: %v", lines.Err())
+			}
+			told = lines.Text()
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		var l logged
+		f, err := Open(t.Context(), name, l.logger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, last := 0, 0
+		_, err = fmt.Sscanf(names(f.All()), "last=%d", &written)
+		if _, errT := fmt.Sscan(told, &last); err != nil || errT != nil || written < last || l.String() != "" {
+			t.Errorf("round %d: %s after %s, %v, %v; told %s", round, names(f.All()), told, err, errT, l.String())
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

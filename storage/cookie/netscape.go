@@ -2,12 +2,15 @@ package cookie
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/urlkit/urlkit/internal/publish"
 )
 
 const (
@@ -153,4 +156,20 @@ func writtenBool(b bool) string {
 	}
 
 	return "FALSE"
+}
+
+// WriteNetscapeFile is WriteNetscape to a file, which is replaced: whole, or not at
+// all, and for its owner only.
+func (s *Store) WriteNetscapeFile(ctx context.Context, name string) error {
+	file, err := publish.Private(name)
+	if err != nil {
+		return err
+	}
+	defer file.Discard()
+	if err := s.WriteNetscape(file); err != nil {
+		return err
+	}
+	_, err = file.Publish(ctx)
+
+	return err
 }

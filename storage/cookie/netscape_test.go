@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,6 +118,27 @@ func TestWriteNetscape(t *testing.T) {
 	}
 	if err := s.WriteNetscape(failing{}); err == nil {
 		t.Error("a writer that fails is no error")
+	}
+}
+
+func TestWriteNetscapeFile(t *testing.T) {
+	s, _ := at()
+	s.StoreCookies(query(t, "https://a.test/"), []string{"n=v"})
+	name := filepath.Join(t.TempDir(), "cookies.txt")
+	if err := os.WriteFile(name, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WriteNetscapeFile(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(name); err != nil || !strings.HasSuffix(string(data), "\tn\tv\n") {
+		t.Errorf("%v: %s", err, data)
+	}
+	if info, err := os.Stat(name); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := s.WriteNetscapeFile(t.Context(), filepath.Join(name, "x")); err == nil {
+		t.Error("written into a file that is no folder")
 	}
 }
 
