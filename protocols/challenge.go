@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -86,7 +87,9 @@ type Challenge struct {
 	PreviousFailureCount int
 	// FailureResponse is the response that asked; its Body is closed.
 	FailureResponse *Response
-	// Err is the connection-level failure that asked; nil: none.
+	// Err is the connection-level failure that asked; nil: none. For a server-trust
+	// question it is what the evaluation found, and what PerformDefaultHandling
+	// fails with.
 	Err error
 	// TLS is the state of the handshake, for a server-trust question.
 	TLS *tls.ConnectionState
@@ -120,6 +123,10 @@ type Credential struct {
 	Token string
 	// Certificate is for MethodClientCertificate.
 	Certificate *tls.Certificate
+	// Trust, for MethodServerTrust, is the Challenge's TLS once the app has judged
+	// it: the peer is trusted then, whatever the evaluation said (Apple's
+	// URLCredential(trust:)). Where policy requires TLS it changes nothing.
+	Trust *tls.ConnectionState
 	// Persistence says how long a store may keep it.
 	Persistence Persistence
 }
@@ -152,3 +159,20 @@ const (
 
 // Raw is Apple's number for the disposition.
 func (d Disposition) Raw() int { return rawNumber(d, []int{1, 0, 2, 3}) }
+
+// Negotiator makes the tokens of MethodNegotiate (SPNEGO, RFC 4559 and RFC 4178),
+// by Kerberos for instance. It is safe for concurrent use.
+type Negotiator interface {
+	// Negotiate begins a security context with the HTTP service of the space's host,
+	// for the credential's user; nil: for the one whom the Negotiator knows, by a
+	// ticket cache perhaps. An error passes to the next method that the peer
+	// offered.
+	Negotiate(ctx context.Context, space ProtectionSpace, c *Credential) (SecurityContext, error)
+}
+
+// SecurityContext is one authentication in the making. It is for one goroutine.
+type SecurityContext interface {
+	// Next takes the peer's token, nil at first, and gives the one to send; nil:
+	// nothing is left to send. An error ends the authentication.
+	Next(ctx context.Context, token []byte) ([]byte, error)
+}

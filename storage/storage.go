@@ -109,3 +109,11 @@ type CredentialStore interface {
 	// with it if it was that. Removing what is not there is no error.
 	Remove(ctx context.Context, c *protocols.Credential, space protocols.ProtectionSpace) error
 }
+
+// PermanentStore is an optional capability of a CredentialStore: that it keeps
+// credentials of PersistencePermanent beyond the process. A store without it may
+// keep them as long as those of PersistenceForSession.
+type PermanentStore interface {
+	// KeepsPermanent tells whether it does.
+	KeepsPermanent() bool
+}

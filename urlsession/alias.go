@@ -21,6 +21,10 @@ type (
 	ProtectionSpace = protocols.ProtectionSpace
 	// Credential is a user and password, a token or a certificate.
 	Credential = protocols.Credential
+	// Negotiator makes the tokens of MethodNegotiate.
+	Negotiator = protocols.Negotiator
+	// SecurityContext is one authentication of a Negotiator's in the making.
+	SecurityContext = protocols.SecurityContext
 	// Disposition is the answer to a challenge.
 	Disposition = protocols.Disposition
 	// ConnInfo are facts of a connection.

@@ -38,6 +38,9 @@ func within(d *urlsession.Delegate, call func(function string, t urlsession.Task
 		field.Set(reflect.MakeFunc(field.Type(), func(in []reflect.Value) []reflect.Value {
 			var task urlsession.Task
 			for _, argument := range in {
+				if c, ok := argument.Interface().(*urlsession.Challenge); ok && ofHandshake(c) {
+					return original.Call(in) // others wait for the connection
+				}
 				if found, ok := argument.Interface().(urlsession.Task); ok && task == nil {
 					task = found
 				}

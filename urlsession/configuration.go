@@ -67,6 +67,10 @@ type Configuration struct {
 	// Credentials is the store of credentials; nil: the process-wide one, or a
 	// private one of an ephemeral session. credential.None keeps none.
 	Credentials storage.CredentialStore
+	// Negotiator authenticates by Negotiate (SPNEGO), with what it knows itself, or
+	// the credential of a challenge. It is used for whatever host asks. nil:
+	// Negotiate is passed over. The module contrib/negotiate has one for Kerberos.
+	Negotiator Negotiator
 
 	// RootCAs are the certificate authorities that are trusted; nil: the system's.
 	RootCAs *x509.CertPool

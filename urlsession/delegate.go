@@ -32,6 +32,12 @@ type Delegate struct {
 	// what concerns a connection (server trust, client certificate, NTLM,
 	// Negotiate): there the session's is. t is nil for a load by RoundTripper. nil:
 	// the response with the challenge (a 401, say) is the result.
+	//
+	// Each TLS handshake asks for MethodServerTrust, with the evaluation's verdict in
+	// c.Err; a delegate that does not know a method answers PerformDefaultHandling.
+	// It is asked while the connection is made, so that it must not wait for a load
+	// from that host. Loads that need the same credential at once ask one after another,
+	// and get the first answer unless its Persistence is PersistenceNone.
 	DidReceiveChallenge func(ctx context.Context, t Task, c *Challenge) (Disposition, *Credential)
 	// WillPerformHTTPRedirection is asked before a redirect is followed, and gives
 	// the request to load: next, changed or not. A nil answer refuses it: the

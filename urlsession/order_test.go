@@ -83,6 +83,9 @@ func answering(first string) func(r *recorder, d *urlsession.Delegate) {
 	return func(r *recorder, d *urlsession.Delegate) {
 		password := first
 		d.DidReceiveChallenge = func(_ context.Context, task urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+			if ofHandshake(c) {
+				return urlsession.PerformDefaultHandling, nil
+			}
 			r.say("challenge(%d)", c.PreviousFailureCount)
 			if c.PreviousFailureCount > 0 {
 				password = "right"

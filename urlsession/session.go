@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -53,6 +54,7 @@ type core struct {
 	pump     pump
 	calls    atomic.Bool   // tasks have run, which call back
 	loads    atomic.Uint64 // that were logged
+	warned   sync.Once     // that no credential is kept for good
 	turns    turns
 }
 
@@ -87,6 +89,8 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		CookieAcceptPolicy: c.CookieAcceptPolicy,
 		OmitsCookies:       c.OmitsCookies,
 		Credentials:        c.Credentials,
+		Negotiator:         c.Negotiator,
+		NotKept:            s.notKept,
 		Decoders:           decoders,
 		TLS:                c.tls(),
 		RequestTimeout:     c.RequestTimeout,
@@ -124,6 +128,17 @@ func (s *core) challenge(ctx context.Context, c *Challenge) (Disposition, *Crede
 	}
 
 	return d.DidReceiveChallenge(ctx, nil, c)
+}
+
+// notKept warns that the store keeps no credential beyond the process.
+func (s *core) notKept() {
+	s.warned.Do(func() {
+		logger := s.configuration.Logger
+		if logger == nil {
+			logger = slog.Default()
+		}
+		logger.Warn("urlsession: a credential was to be kept permanently, and the session's store keeps it while the process lives")
+	})
 }
 
 // stores fills in the stores that the kind of session has.

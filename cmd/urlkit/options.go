@@ -43,7 +43,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	o.message.register(flags)
 	flags.BoolVarP(&o.follow, "location", "L", false, "follow redirects; without it a redirect is the result")
 	flags.BoolVarP(&o.fail, "fail", "f", false, "a status of 400 or more is an error (exit status 22), and its body is dropped")
-	flags.StringVarP(&o.user, "user", "u", "", "`USER:PASSWORD` for a server that asks (Basic, Digest); never sent unasked, nor to another host")
+	flags.StringVarP(&o.user, "user", "u", "", "`USER:PASSWORD` for a server that asks (Basic, Digest, NTLM with DOMAIN\\USER); never sent unasked, nor to another host")
 	o.cookies.register(flags)
 	o.session.register(flags)
 	flags.BoolVarP(&o.silent, "silent", "s", false, "no bars, no lines, no error messages")

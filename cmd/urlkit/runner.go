@@ -244,7 +244,9 @@ func (r *runner) delegate(t *transfer) *urlsession.Delegate {
 // no other that a redirect led to.
 func answer(t *transfer, c *urlsession.Challenge, credential *urlsession.Credential) (urlsession.Disposition, *urlsession.Credential) {
 	switch c.Space.Method {
-	case urlsession.MethodDefault, urlsession.MethodHTTPBasic, urlsession.MethodHTTPDigest:
+	case urlsession.MethodDefault, urlsession.MethodHTTPBasic, urlsession.MethodHTTPDigest, urlsession.MethodNTLM:
+	case urlsession.MethodServerTrust, urlsession.MethodClientCertificate:
+		return urlsession.PerformDefaultHandling, nil
 	default:
 		return urlsession.RejectProtectionSpace, nil // perhaps the next one
 	}

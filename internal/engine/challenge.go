@@ -2,123 +2,17 @@ package engine
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/urlkit/urlkit/internal/httpauth"
 	"github.com/urlkit/urlkit/protocols"
 )
 
-// maxAnswers bounds the credentials that one load sends, should an app answer for
-// ever, or a peer name a new realm each time.
-const maxAnswers = 64
-
-// answer is a credential that a load has sent to a protection space. Should that
-// space ask again, it was refused.
-type answer struct {
-	space      protocols.ProtectionSpace
-	count      int
-	credential *protocols.Credential
-}
-
-// field is the header field that carries the answer.
-func (a *answer) field() string {
-	if a.space.ProxyType != "" {
-		return "Proxy-Authorization"
-	}
-
-	return "Authorization"
-}
-
-// answers are those of one load, the last given last. nil: none was given. A
-// protocol may ask on any goroutine.
-type answers struct {
-	mu      sync.Mutex
-	list    []answer
-	total   int
-	current *answer // the pipeline's own last one: it goes on the next hop; nil: none
-}
-
-// to gives the last answer to a space, and whether another may be given.
-func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
-	if a == nil {
-		return answer{}, true
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, given := range a.list {
-		if given.space == space {
-			last = given
-		}
-	}
-
-	return last, a.total < maxAnswers
-}
-
-// onHop is the pipeline's last answer, which goes on the next hop; nil: none.
-func (a *answers) onHop() *answer {
-	if a == nil {
-		return nil
-	}
-
-	return a.current
-}
-
-// answered gives the load's answers, to add one.
-func (l *load) answered() *answers {
-	if a := l.answers.Load(); a != nil {
-		return a
-	}
-	l.answers.CompareAndSwap(nil, new(answers))
-
-	return l.answers.Load()
-}
-
-// add notes that a credential is sent.
-func (a *answers) add(space protocols.ProtectionSpace, credential *protocols.Credential) answer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.total++
-	given := answer{space: space, count: 1, credential: credential}
-	for i := range a.list {
-		if a.list[i].space == space {
-			given.count += a.list[i].count
-			a.list = slices.Delete(a.list, i, i+1)
-
-			break
-		}
-	}
-	a.list = append(a.list, given)
-
-	return given
-}
-
-// last is what was sent last; its credential is nil where nothing was.
-func (a *answers) last() answer {
-	if a == nil {
-		return answer{}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.list) == 0 {
-		return answer{}
-	}
-
-	return a.list[len(a.list)-1]
-}
-
-// forget is called when a redirect leads to another origin.
-func (a *answers) forget() {
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.list, a.current = nil, nil
-}
+var errChallengeCancelled = protocols.Errorf(protocols.Cancelled, "the authentication challenge was cancelled")
 
 // challenged asks for a credential where the response wants one, and tells
 // whether the same hop is to be loaded again. Without an answer the response is
@@ -127,99 +21,338 @@ func (l *load) challenged(h *hop, resp *protocols.Response) (bool, error) {
 	if l.task.OneHop {
 		return false, nil
 	}
-	challenges := resp.Challenges
-	if len(challenges) == 0 && resp.StatusCode == http.StatusUnauthorized {
-		challenges = httpauth.Challenges(&h.request, resp)
+	sent := l.answers.Load().arrived()
+	challenges, proxy, asks := h.challenges(resp)
+	if !asks && h.bodiless {
+		h.drain(resp) // it answers a request without its body
+
+		return true, nil
 	}
-	if len(challenges) == 0 {
-		l.accepted(h, resp)
+	if !asks {
+		l.accepted(h, h, resp)
 
 		return false, nil
 	}
 	asking := *resp
 	asking.Body = protocols.NoBody // the app is shown the head; the body may become the result
 	for _, c := range challenges {
-		if c == nil {
-			continue
-		}
-		credential, disposition := l.answer(h, c, &asking)
-		switch disposition {
-		case protocols.CancelAuthenticationChallenge:
-			return false, protocols.Errorf(protocols.Cancelled, "the authentication challenge was cancelled")
-		case protocols.RejectProtectionSpace:
-			continue
-		case protocols.UseCredential:
-			if credential == nil {
-				return false, nil
-			}
-			h.drain(resp)
-			all := l.answered()
-			given := all.add(c.Space, credential)
-			all.current = &given
-
-			return true, nil
-		default:
-			return false, nil
+		h.complete(c)
+		c.FailureResponse = &asking
+	}
+	given := l.goOn(h, challenges, proxy, sent)
+	if given == nil {
+		var err error
+		if given, err = l.enter(h, challenges); given == nil || err != nil {
+			return false, err
 		}
 	}
+	h.drain(resp)
+	all := l.answered()
+	*all.place(proxy) = given
+	if given.bound() && all.bind == "" {
+		all.bind = l.engine.known.newBind()
+	}
 
-	return false, nil
+	return true, nil
 }
 
-// answer finds a credential: one from the URL or the store that was not refused
-// yet, else the app's.
-func (l *load) answer(h *hop, c *protocols.Challenge, resp *protocols.Response) (*protocols.Credential, protocols.Disposition) {
+// challenges are those of a response, strongest first. proxy: they are the
+// proxy's; asks: the response wants a credential, though perhaps by no challenge
+// that is known. An origin that answers 407 asks for what is not its own.
+func (h *hop) challenges(resp *protocols.Response) (list []*protocols.Challenge, proxy, asks bool) {
+	for _, c := range resp.Challenges {
+		if c != nil {
+			list = append(list, c)
+		}
+	}
+	negotiates := h.of.engine.config.Negotiator != nil
+	switch {
+	case len(list) > 0:
+		return list, list[0].Space.ProxyType != "", true
+	case resp.StatusCode == http.StatusUnauthorized:
+		return httpauth.Challenges(httpauth.Place(&h.request), resp.Header["Www-Authenticate"], negotiates), false, true
+	case resp.StatusCode == http.StatusProxyAuthRequired && h.request.Route.Forward != "":
+		return httpauth.Challenges(h.proxy(), resp.Header["Proxy-Authenticate"], negotiates), true, true
+	default:
+		return nil, false, resp.StatusCode == http.StatusProxyAuthRequired
+	}
+}
+
+// proxy is the protection space of the hop's proxy, without realm and method.
+func (h *hop) proxy() protocols.ProtectionSpace {
+	host, port, err := net.SplitHostPort(h.request.Route.Forward)
+	if err != nil {
+		host = h.request.Route.Forward
+	}
+	number, _ := strconv.Atoi(port)
+
+	return protocols.ProtectionSpace{Host: strings.ToLower(host), Port: number, ProxyType: "http"}
+}
+
+// complete fills in what a protocol left out of a challenge.
+func (h *hop) complete(c *protocols.Challenge) {
 	if c.Space.Host == "" {
 		c.Space.Host = strings.ToLower(h.request.URL.Hostname())
 	}
 	if c.Space.Port == 0 {
 		c.Space.Port, _ = strconv.Atoi(portWithDefault(&h.request))
 	}
-	if c.Space.Protocol == "" {
+	if c.Space.Protocol == "" && c.Space.ProxyType == "" {
 		c.Space.Protocol = strings.ToLower(h.request.URL.Scheme)
 	}
-	c.FailureResponse = resp
+}
+
+// goOn goes on with the answer that was on the hop: the next leg of its exchange, a
+// new nonce, a connection that was lost. sent: it was a message for a connection.
+// nil: it was refused, or there was none.
+func (l *load) goOn(h *hop, challenges []*protocols.Challenge, proxy, sent bool) (again *answer) {
+	all := l.answers.Load()
+	if all == nil || *all.place(proxy) == nil {
+		return nil
+	}
+	a := *all.place(proxy)
+	*all.place(proxy) = nil
+	bound := a.bound()
+	if bound {
+		defer func() {
+			if again == nil {
+				all.bind = "" // the next user gets a connection of his own
+			}
+		}()
+	}
+	for _, c := range challenges {
+		if c.Space != a.space {
+			continue
+		}
+		if a.unasked {
+			if next := l.disappointed(h, all, a, c); next != nil {
+				return next
+			}
+
+			continue
+		}
+		if bound && !sent && l.restart(h, a, c) {
+			return a // the connection that was let in is gone
+		}
+		switch a.proceed(h, c) {
+		case httpauth.Again:
+			return a
+		case httpauth.Failed:
+			all.skipped = append(all.skipped, a.space)
+		case httpauth.Refused:
+		}
+	}
+
+	return nil
+}
+
+// proceed takes a further challenge to the answer.
+func (a *answer) proceed(h *hop, c *protocols.Challenge) httpauth.Verdict {
+	if a.exchange == nil {
+		return httpauth.Refused
+	}
+	conn := c.FailureResponse.Conn
+	if a.bound() && a.conn != nil && conn != nil && a.conn != conn {
+		return httpauth.Failed // the peer does not keep the connection
+	}
+	if a.legs++; a.legs > maxLegs {
+		return httpauth.Failed
+	}
+	a.conn = conn
+
+	return a.exchange.Continue(h, c)
+}
+
+// disappointed is called where what was sent unasked was refused: the session
+// forgets it. The answer goes on where that says nothing about the credential.
+func (l *load) disappointed(h *hop, all *answers, a *answer, c *protocols.Challenge) *answer {
+	if a.proceed(h, c) == httpauth.Again {
+		return a
+	}
+	l.engine.known.drop(a)
+	a.unasked, a.known, a.good = false, nil, false
+	if c.Space.Method == protocols.MethodHTTPBasic || c.Space.Method == protocols.MethodHTTPBearer {
+		all.add(*a)
+
+		return nil
+	}
+	// The nonce may be one that the server does not know any more, the connection
+	// another one.
+	if given := l.attempt(h, c, a.credential); given != nil {
+		given.fromURL = a.fromURL
+
+		return all.add(*given)
+	}
+
+	return nil
+}
+
+// restart begins an exchange anew with the same credential, on a new connection.
+func (l *load) restart(h *hop, a *answer, c *protocols.Challenge) bool {
+	all := l.answered()
+	all.bind, all.open, a.conn = "", false, nil
+	if a.legs++; a.legs > maxLegs {
+		return false
+	}
+	given := l.attempt(h, c, a.credential)
+	if given == nil {
+		return false
+	}
+	a.exchange, a.unasked, a.good = given.exchange, false, false
+	all.bind = l.engine.known.newBind()
+
+	return true
+}
+
+// enter finds a credential for the first of the challenges that has one, and gives
+// the answer to it; nil: the response is the result. After default handling only
+// those are tried that nobody has to be asked for.
+func (l *load) enter(h *hop, challenges []*protocols.Challenge) (*answer, error) {
+	var rejected []protocols.ProtectionSpace
+	asks := true
+	for _, c := range challenges {
+		if slices.Contains(rejected, c.Space) || l.skips(c.Space) {
+			continue
+		}
+		given, disposition := l.answer(h, c, asks)
+		switch disposition {
+		case protocols.CancelAuthenticationChallenge:
+			return nil, errChallengeCancelled
+		case protocols.RejectProtectionSpace:
+			rejected = append(rejected, c.Space)
+		case protocols.UseCredential:
+			if given == nil {
+				return nil, nil
+			}
+
+			return l.answered().add(*given), nil
+		default:
+			asks = false
+		}
+	}
+
+	return nil, nil
+}
+
+// skips tells whether an exchange with the space has failed in this load.
+func (l *load) skips(space protocols.ProtectionSpace) bool {
+	all := l.answers.Load()
+
+	return all != nil && slices.Contains(all.skipped, space)
+}
+
+// answer finds a credential: one from the URL, the store or the Negotiator that was
+// not refused yet, else, where asks, the app's. It is of use for the method.
+func (l *load) answer(h *hop, c *protocols.Challenge, asks bool) (*answer, protocols.Disposition) {
 	refused, more := l.answers.Load().to(c.Space)
 	c.PreviousFailureCount, c.ProposedCredential = refused.count, refused.credential
 	if !more {
 		return nil, protocols.PerformDefaultHandling
 	}
 	if refused.count == 0 {
-		if c.ProposedCredential = l.stored(h, c.Space); c.ProposedCredential != nil {
-			l.logChallenge(c, protocols.UseCredential, c.ProposedCredential)
-
-			return c.ProposedCredential, protocols.UseCredential
+		if given := l.candidate(h, c); given != nil {
+			return given, protocols.UseCredential
 		}
 	}
-	if l.task.Challenge == nil {
-		l.logChallenge(c, protocols.PerformDefaultHandling, nil)
+	if l.task.Challenge == nil || !asks {
+		if asks {
+			l.logChallenge(c, protocols.PerformDefaultHandling, nil)
+		}
 
 		return nil, protocols.PerformDefaultHandling
 	}
-	var disposition protocols.Disposition
-	var credential *protocols.Credential
-	l.ask(func() { disposition, credential = l.task.Challenge(h, c) })
+	disposition, credential, shared := l.question(h, c)
 	l.logChallenge(c, disposition, credential)
+	if disposition != protocols.UseCredential || credential == nil {
+		return nil, disposition
+	}
+	given := l.attempt(h, c, credential)
+	if given == nil {
+		return nil, protocols.RejectProtectionSpace // the method has no use for it; perhaps the next one
+	}
+	given.asked = !shared
 
-	return credential, disposition
+	return given, disposition
+}
+
+// candidate is the answer that is given without asking; nil: there is none.
+func (l *load) candidate(h *hop, c *protocols.Challenge) *answer {
+	credential, fromURL := l.stored(h, c.Space)
+	if credential == nil && c.Space.Method == protocols.MethodNegotiate {
+		credential = &protocols.Credential{} // whom the Negotiator knows
+	}
+	if credential == nil {
+		return nil
+	}
+	given := l.attempt(h, c, credential)
+	if given == nil {
+		return nil
+	}
+	l.logChallenge(c, protocols.UseCredential, credential)
+	if credential.User != "" || credential.Token != "" {
+		c.ProposedCredential = credential
+	}
+	given.fromURL = fromURL
+
+	return given
+}
+
+// attempt begins the exchange with a credential; nil: it is of no use for the
+// method.
+func (l *load) attempt(h *hop, c *protocols.Challenge, credential *protocols.Credential) *answer {
+	var x httpauth.Exchange
+	var err error
+	l.ask(func() { x, err = httpauth.Begin(h, c, credential, h.given.Body, l.engine.config.Negotiator) })
+	if err != nil {
+		return nil
+	}
+
+	return &answer{space: c.Space, credential: credential, exchange: x, paths: pathsOf(h.request.URL, c)}
+}
+
+// question asks the app. While one load asks for a space, the others that want to
+// know the same wait, and are given the answer if it may be kept at all.
+func (l *load) question(h *hop, c *protocols.Challenge) (disposition protocols.Disposition, credential *protocols.Credential, shared bool) {
+	l.ask(func() {
+		key := questionKey{c.Space, h.request.CookiePartition}
+		var q *question
+		if !l.task.Nested { // who asks may wait for this very load
+			if q = l.engine.questions.begin(h, key); q == nil {
+				disposition = protocols.CancelAuthenticationChallenge // the load has ended
+
+				return
+			}
+			defer l.engine.questions.end(key, q)
+			if credential = q.shared(c.ProposedCredential); credential != nil {
+				disposition, shared = protocols.UseCredential, true
+
+				return
+			}
+		}
+		disposition, credential = l.task.Challenge(h, c)
+		if q != nil && disposition == protocols.UseCredential {
+			q.answered(credential)
+		}
+	})
+
+	return disposition, credential, shared
 }
 
 // stored is the candidate that is used without asking: the URL's user info, else
 // the store's.
-func (l *load) stored(h *hop, space protocols.ProtectionSpace) *protocols.Credential {
+func (l *load) stored(h *hop, space protocols.ProtectionSpace) (credential *protocols.Credential, fromURL bool) {
 	if u := h.request.URL; u.User != nil && forPassword(space) && strings.EqualFold(space.Host, u.Hostname()) {
 		if password, ok := u.User.Password(); ok {
-			return &protocols.Credential{User: u.User.Username(), Password: password}
+			return &protocols.Credential{User: u.User.Username(), Password: password}, true
 		}
 	}
 	store := l.engine.config.Credentials
 	if store == nil {
-		return nil
+		return nil, false
 	}
-	var credential *protocols.Credential
 	l.ask(func() { credential, _ = store.Default(h, space) }) // a keyring may ask its user
 
-	return credential
+	return credential, false
 }
 
 // forPassword tells whether a space is entered with a user and a password, and
@@ -234,42 +367,20 @@ func forPassword(space protocols.ProtectionSpace) bool {
 	}
 }
 
-// authorize puts the credential that was answered last on the hop.
-func (l *load) authorize(h *hop) {
-	a := l.answers.Load().onHop()
-	if a == nil {
-		return
-	}
-	h.request.Credential = a.credential
-	if value := httpauth.Authorization(a.space, a.credential); value != "" {
-		h.setField(a.field(), value)
-	}
-}
-
-// accepted stores the credential that was just good. A store that fails (a locked
-// keyring) costs a question the next time, not this response.
-func (l *load) accepted(h *hop, resp *protocols.Response) {
-	store, a := l.engine.config.Credentials, l.answers.Load().last()
-	if store == nil || a.credential == nil || a.credential.Persistence == protocols.PersistenceNone ||
-		resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusProxyAuthRequired {
-		return
-	}
-	l.ask(func() { _ = store.Set(h, a.credential, a.space) })
-}
-
 // authenticate answers a question that a protocol asks inside a live connection.
 func (h *hop) authenticate(ctx context.Context, c *protocols.Challenge) (*protocols.Credential, error) {
 	l := h.of
-	credential, disposition := l.answer(h, c, c.FailureResponse)
+	h.complete(c)
+	given, disposition := l.answer(h, c, true)
 	switch disposition {
 	case protocols.CancelAuthenticationChallenge:
-		return nil, protocols.Errorf(protocols.Cancelled, "the authentication challenge was cancelled")
+		return nil, errChallengeCancelled
 	case protocols.UseCredential:
-		if credential != nil {
-			l.answered().add(c.Space, credential)
+		if given == nil {
+			return nil, ctx.Err()
 		}
 
-		return credential, ctx.Err()
+		return l.answered().add(*given).credential, ctx.Err()
 	case protocols.RejectProtectionSpace:
 		return nil, protocols.Errorf(protocols.UserAuthenticationRequired, "the protection space was rejected")
 	default:

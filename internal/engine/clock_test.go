@@ -191,9 +191,9 @@ func TestOverlappingQuestions(t *testing.T) {
 		e := open(t, engine.Config{RequestTimeout: -1, ResourceTimeout: 10 * time.Second}, scheme("ask", protocols.Cleartext,
 			func(ctx context.Context, c protocols.Client, _ *protocols.Request) (*protocols.Response, error) {
 				done := make(chan error)
-				for range 2 {
+				for _, realm := range []string{"one", "two"} {
 					go func() {
-						_, err := c.Authenticate(ctx, &protocols.Challenge{})
+						_, err := c.Authenticate(ctx, &protocols.Challenge{Space: protocols.ProtectionSpace{Realm: realm}})
 						done <- err
 					}()
 				}

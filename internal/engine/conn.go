@@ -78,6 +78,7 @@ type checks struct {
 	any     atomic.Bool  // one of them was verified
 	dialled atomic.Bool  // a connection was made
 	over    atomic.Bool  // Load has returned: the time for a preamble is past
+	bare    atomic.Bool  // a server asked for a certificate and was given none
 }
 
 // verified notes a handshake that Client.TLSConfig made.

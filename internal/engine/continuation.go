@@ -205,7 +205,9 @@ func (c *continued) next() (*hop, *protocols.Response, error) {
 	}
 	h.route()
 	h.attachCookies()
-	l.authorize(h)
+	if err := l.authorize(h); err != nil {
+		return h, nil, h.refuse("challenge", err)
+	}
 	resp, err := h.load()
 	l.touch()
 

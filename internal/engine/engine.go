@@ -57,6 +57,8 @@ type Config struct {
 	Dialer      Dialer                  // nil: a proxy.Dialer
 	Cookies     storage.CookieStore     // nil: none
 	Credentials storage.CredentialStore // nil: none
+	Negotiator  protocols.Negotiator    // nil: Negotiate is passed over
+	NotKept     func()                  // told that Credentials cannot keep what was to be permanent; nil: nobody
 	Decoders    map[string]Decoder      // by content coding, in lower case
 	TLS         *tls.Config             // roots, client certificates, version bounds; nil: the system's
 
@@ -88,6 +90,8 @@ type Engine struct {
 	instances atomic.Pointer[registry.Instances] // of the loads that begin now; nil: closed
 	tls       tlsConfigs
 	clock     clock
+	known     memory
+	questions questions
 
 	cacheRules httpcache.Rules
 	flights    flights
@@ -131,6 +135,14 @@ func (e *Engine) forgetNames() {
 	}
 }
 
+// checkPermanent tells the session where its store keeps nothing for good.
+func (e *Engine) checkPermanent() {
+	p, ok := e.config.Credentials.(storage.PermanentStore)
+	if (!ok || !p.KeepsPermanent()) && e.config.NotKept != nil {
+		e.config.NotKept()
+	}
+}
+
 func (e *Engine) open() (*registry.Instances, error) {
 	return e.config.Registry.Open(func(*protocols.Scheme) protocols.Client { return client{e} })
 }
@@ -163,7 +175,8 @@ func (e *Engine) Flush() error {
 	for old != nil && !e.instances.CompareAndSwap(old, fresh) {
 		old = e.instances.Load()
 	}
-	if old == nil { // closed meanwhile
+	e.known.forget() // after that no load of the old instances adds to it
+	if old == nil {  // closed meanwhile
 		return errors.Join(ErrInvalidated, fresh.Close())
 	}
 

@@ -39,6 +39,8 @@ type hop struct {
 	redirects int32              // that led here
 	inner     int32              // what load.inner was before it
 	reason    RetryReason        // why it repeats the one before
+	opening   bool               // it opens an exchange, and can only be refused
+	bodiless  bool               // for that it goes without its body
 	checks    checks
 }
 
@@ -178,6 +180,7 @@ func (h *hop) load() (*protocols.Response, error) {
 		began = time.Now()
 	}
 	resp, err := h.verified(h.call())
+	err = h.uncertified(err)
 	h.logResponse(resp, err, began)
 	if err == nil {
 		h.request.Trace.Mark(protocols.ResponseStart)

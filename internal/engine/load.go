@@ -147,7 +147,9 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 		}
 		h.route()
 		h.attachCookies()
-		l.authorize(h)
+		if err := l.authorize(h); err != nil {
+			return nil, h.refuse("challenge", err)
+		}
 		resp, err := h.cache()
 		if err != nil {
 			return nil, h.refuse("cache", err)
@@ -248,6 +250,7 @@ func (l *load) end(err error) {
 		l.engine.clock.remove(l)
 		l.cancel(nil)
 		l.dropBody()
+		l.answers.Load().release(l.engine)
 		l.logEnd(err)
 		if l.task.Ended != nil {
 			l.task.Ended(err)

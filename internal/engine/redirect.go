@@ -49,7 +49,7 @@ func (l *load) redirected(h *hop, resp *protocols.Response) (*protocols.Request,
 	l.redirects++
 	l.acrossSites = l.acrossSites || site(h.request.URL) != site(next.URL)
 	if !sameOrigin(h.request.URL, next.URL) {
-		l.answers.Load().forget()
+		l.answers.Load().forget(l.engine)
 	}
 
 	return next, nil
@@ -61,7 +61,7 @@ func (h *hop) own(next *protocols.Request) {
 	given := canonicalHeader(h.given.Header)
 	withdraw(next, "Cookie", h.attached, given["Cookie"])
 	h.cached.withdraw(next, given)
-	if a := h.of.answers.Load().onHop(); a != nil {
+	for _, a := range h.of.answers.Load().onHop() {
 		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
 	}
 	for name, values := range h.added {
@@ -69,6 +69,9 @@ func (h *hop) own(next *protocols.Request) {
 	}
 	if next.Body == h.request.Body {
 		next.Body = h.given.Body
+	}
+	if next.Bind == h.request.Bind {
+		next.Bind = h.given.Bind
 	}
 	if next.Credential == h.request.Credential {
 		next.Credential = h.given.Credential
@@ -194,9 +197,10 @@ func redirectMethod(method string, status int) string {
 func (h *hop) drain(resp *protocols.Response) {
 	const short = 16 << 10
 	e := ending{resp: resp, whole: resp.Body == protocols.NoBody}
-	if n := resp.KnownLength(); n >= 0 && n <= short {
-		e.received, _ = io.CopyN(io.Discard, resp.Body, short)
-		e.whole = e.received == n
+	if n := resp.KnownLength(); n >= 0 && n <= short || h.request.Bind != "" { // which is of no use on another connection
+		var err error
+		e.received, err = io.CopyN(io.Discard, resp.Body, short+1)
+		e.whole = err == io.EOF //nolint:errorlint // a Reader returns io.EOF bare
 	}
 	closeBody(resp)
 	h.report(e)

@@ -69,7 +69,12 @@ func (h *hop) tlsConfig(host string) *tls.Config {
 	if config.RootCAs != nil {
 		floor.Anchors = ats.AppAnchors
 	}
-	floor.Apply(config)
+	if h.of.task.Challenge != nil {
+		h.askTrust(config, floor)
+	} else {
+		floor.Apply(config)
+	}
+	h.askCertificate(config)
 	config.ClientSessionCache = t.of(floor).sessions
 	verify := config.VerifyConnection
 	trace := h.request.Trace

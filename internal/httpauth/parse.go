@@ -51,6 +51,9 @@ func (s *scanner) token() string {
 // parameters reads auth-params up to the next scheme or the end.
 func (s *scanner) parameters(into map[string]string) {
 	first := true
+	if t := s.alone(); t != "" {
+		into[""], first = t, false
+	}
 	for {
 		s.skip(" \t,")
 		before := s.rest
@@ -89,6 +92,23 @@ func (s *scanner) parameters(into map[string]string) {
 			into[strings.ToLower(name)] = value
 		}
 	}
+}
+
+// alone reads a token that stands between a scheme and the next comma: a scheme
+// would stand behind the comma. "" where there is none.
+func (s *scanner) alone() string {
+	text := strings.TrimLeft(s.rest, " \t")
+	i := 0
+	for i < len(text) && isTokenByte(text[i]) {
+		i++
+	}
+	end := strings.TrimLeft(text[i:], " \t")
+	if len(text) == len(s.rest) || end != "" && end[0] != ',' {
+		return ""
+	}
+	s.rest = text[i:]
+
+	return text[:i]
 }
 
 // token68 reads one from text that ends in "=" or holds a "/"; the rest goes on

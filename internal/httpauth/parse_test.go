@@ -34,6 +34,11 @@ func TestParse(t *testing.T) {
 			[]string{`Negotiate YWJj/+==, NTLM TlRMTVNTUAAC==, Basic realm="a"`},
 			[]challenge{{"negotiate", params{"": "YWJj/+=="}}, {"ntlm", params{"": "TlRMTVNTUAAC=="}}, {"basic", params{"realm": "a"}}},
 		},
+		{
+			"token68 without a sign of it",
+			[]string{`Negotiate YWJj, NTLM TlRM`, "Basic\t,Bearer \t abc  "},
+			[]challenge{{"negotiate", params{"": "YWJj"}}, {"ntlm", params{"": "TlRM"}}, {"basic", params{}}, {"bearer", params{"": "abc"}}},
+		},
 		{"escapes", []string{`Basic realm="a\"b\\c\d"`}, []challenge{{"basic", params{"realm": `a"b\cd`}}}},
 		{"an empty realm", []string{`Basic realm=""`}, []challenge{{"basic", params{"realm": ""}}}},
 		{"a comma in front", []string{`, Basic , realm=a,,x=y,`}, []challenge{{"basic", params{"realm": "a", "x": "y"}}}},
@@ -76,7 +81,7 @@ func TestParseIsBounded(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		`Basic realm="a"`, `Digest realm="a\"", nonce=x, qop="auth", Basic realm=b`, `Negotiate YWJj==`, `Bearer`, `a/b,c==,"`, `Basic realm="`, "=,=", `x =y z`,
+		`Basic realm="a"`, `Digest realm="a\"", nonce=x, qop="auth", Basic realm=b`, `NTLM TlRM, ,Negotiate`, "Basic\trealm\t=\t\"a\\\t\"", `X a=b c=d,e=f Y`, `Digest username*=UTF-8''a%20b`, `Z 09AZaz-._~+/==`, `Negotiate YWJj==`, `Bearer`, `a/b,c==,"`, `Basic realm="`, "=,=", `x =y z`,
 	} {
 		f.Add(seed)
 	}

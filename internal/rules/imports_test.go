@@ -141,7 +141,7 @@ var importRows = []row{
 	{
 		"httpauth",
 		[]string{"internal/httpauth"},
-		[]string{"protocols"},
+		[]string{"protocols", "golang.org/x/crypto"},
 		"answers to challenges are computed for the engine and for proxies alike, and depend on neither",
 	},
 	{

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// askTrust makes each handshake of config ask the app whether the peer is to be
+// trusted, with what the evaluation found. Its answer may be stricter than the
+// evaluation everywhere, and more lenient where policy allows that.
+func (h *hop) askTrust(config *tls.Config, floor ats.Floor) {
+	floor.Restrict(config)
+	before, roots, host := config.VerifyConnection, config.RootCAs, config.ServerName
+	config.InsecureSkipVerify = true // in favour of evaluate, of which the app is told
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if before != nil {
+			if err := before(state); err != nil {
+				return err
+			}
+		}
+
+		return h.trusted(host, floor, &state, evaluate(host, floor, &state, roots))
+	}
+}
+
+// evaluate verifies the chain as crypto/tls does, and holds it to the floor.
+func evaluate(host string, floor ats.Floor, state *tls.ConnectionState, roots *x509.CertPool) error {
+	if len(state.PeerCertificates) == 0 {
+		return floor.Evaluate(host, nil)
+	}
+	options := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
+	for _, c := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	chains, err := state.PeerCertificates[0].Verify(options)
+	if err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+	}
+	state.VerifiedChains = chains
+
+	return floor.Evaluate(host, chains)
+}
+
+// trusted asks the app. found is what the evaluation found; nil: nothing.
+func (h *hop) trusted(host string, floor ats.Floor, state *tls.ConnectionState, found error) error {
+	c := h.connectionChallenge(host, protocols.MethodServerTrust)
+	c.TLS, c.Err = state, found
+	disposition, credential := h.askConnection(c)
+	switch disposition {
+	case protocols.CancelAuthenticationChallenge:
+		return errChallengeCancelled
+	case protocols.RejectProtectionSpace: // there is no other method
+		if found == nil {
+			found = protocols.Errorf(protocols.ServerCertificateUntrusted, "the app does not trust the server's certificate")
+		}
+
+		return found
+	case protocols.UseCredential:
+		if found == nil || credential == nil || credential.Trust == nil {
+			return found
+		}
+		if err := floor.Accept(host, state.PeerCertificates); err != nil {
+			return fmt.Errorf("%w (%w)", found, err)
+		}
+
+		return nil
+	default:
+		return found
+	}
+}
+
+// askCertificate makes each handshake of config ask the app, if there is one to be
+// asked, for a certificate, where the server wants one and the session has none that
+// suits it.
+func (h *hop) askCertificate(config *tls.Config) {
+	own, host := config.Certificates, config.ServerName
+	config.GetClientCertificate = func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		for i := range own {
+			if info.SupportsCertificate(&own[i]) == nil {
+				return &own[i], nil
+			}
+		}
+		if h.of.task.Challenge == nil {
+			h.checks.bare.Store(true)
+
+			return &tls.Certificate{}, nil // none; the server may insist
+		}
+		c := h.connectionChallenge(host, protocols.MethodClientCertificate)
+		c.DistinguishedNames = slices.Clone(info.AcceptableCAs)
+		disposition, credential := h.askConnection(c)
+		switch {
+		case disposition == protocols.CancelAuthenticationChallenge:
+			return nil, errChallengeCancelled
+		case disposition == protocols.UseCredential && credential != nil && credential.Certificate != nil:
+			return credential.Certificate, nil
+		default:
+			h.checks.bare.Store(true)
+
+			return &tls.Certificate{}, nil
+		}
+	}
+}
+
+// uncertified gives the failure of a load whose server had asked for a certificate
+// and got none its code. Up to TLS 1.2 there is no alert that says so; under TLS 1.3
+// the alert comes after the handshake, and the end of the connection may be noticed
+// first. It is not tried again: the answer would be the same.
+func (h *hop) uncertified(err error) error {
+	if err == nil || !h.checks.bare.Load() || h.Err() != nil {
+		return err
+	}
+	text := err.Error()
+	refused := strings.Contains(text, "remote error: tls: handshake failure") || strings.Contains(text, "remote error: tls: bad certificate")
+	if refused || Classify(err) == protocols.NetworkConnectionLost {
+		return protocols.Errorf(protocols.ClientCertificateRequired, "the server asked for a certificate and was given none: %v", err)
+	}
+
+	return err
+}
+
+// connectionChallenge is a question of a handshake.
+func (h *hop) connectionChallenge(host string, method protocols.AuthenticationMethod) *protocols.Challenge {
+	port, _ := strconv.Atoi(portWithDefault(&h.request))
+
+	return &protocols.Challenge{Space: protocols.ProtectionSpace{
+		Host: strings.ToLower(host), Port: port, Protocol: h.request.URL.Scheme, Method: method,
+	}}
+}
+
+// askConnection asks the app for the load that made the connection. Others that wait
+// for it make one of their own where that load has ended.
+func (h *hop) askConnection(c *protocols.Challenge) (disposition protocols.Disposition, credential *protocols.Credential) {
+	h.of.ask(func() { disposition, credential = h.of.task.Challenge(h, c) })
+	h.of.logChallenge(c, disposition, credential)
+
+	return disposition, credential
+}

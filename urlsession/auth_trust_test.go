@@ -1,0 +1,207 @@
+package urlsession_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/urlsession"
+)
+
+func TestServerTrust(t *testing.T) {
+	leak.Check(t)
+	trust := func(c *urlsession.Challenge) *urlsession.Credential { return &urlsession.Credential{Trust: c.TLS} }
+	none := func(*urlsession.Challenge) *urlsession.Credential { return nil }
+	password := func(*urlsession.Challenge) *urlsession.Credential {
+		return &urlsession.Credential{User: "u", Password: "p"}
+	}
+	onEachWire(t, repeatBody, func(t *testing.T, base string) {
+		for _, tt := range []struct {
+			name       string
+			known      bool // the server's authority
+			strict     bool // policy requires TLS of local hosts too
+			answer     urlsession.Disposition
+			credential func(*urlsession.Challenge) *urlsession.Credential
+			code       urlsession.Code // 0: it loads
+		}{
+			{"trusted", true, true, urlsession.PerformDefaultHandling, none, 0},
+			{"trusted, and accepted", true, true, urlsession.UseCredential, trust, 0},
+			{"trusted, answered otherwise", true, true, urlsession.UseCredential, password, 0},
+			{"trusted, and rejected", true, true, urlsession.RejectProtectionSpace, none, urlsession.ServerCertificateUntrusted},
+			{"trusted, and cancelled", true, true, urlsession.CancelAuthenticationChallenge, none, urlsession.Cancelled},
+			{"untrusted", false, false, urlsession.PerformDefaultHandling, none, urlsession.ServerCertificateUntrusted},
+			{"untrusted, and accepted", false, false, urlsession.UseCredential, trust, 0},
+			{"untrusted, answered otherwise", false, false, urlsession.UseCredential, password, urlsession.ServerCertificateUntrusted},
+			{"untrusted, no credential", false, false, urlsession.UseCredential, none, urlsession.ServerCertificateUntrusted},
+			{"untrusted, and rejected", false, false, urlsession.RejectProtectionSpace, none, urlsession.ServerCertificateUntrusted},
+			{"untrusted, accepted against policy", false, true, urlsession.UseCredential, trust, urlsession.ServerCertificateUntrusted},
+		} {
+			if base[:5] == "http:" {
+				return // nothing to trust
+			}
+			var asked []urlsession.Challenge
+			s := delegated(t, &urlsession.Delegate{
+				DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+					asked = append(asked, *c)
+
+					return tt.answer, tt.credential(c)
+				},
+			}, func(c *urlsession.Configuration) {
+				if !tt.known {
+					c.RootCAs = x509.NewCertPool()
+				}
+				if tt.strict {
+					c.ATS.AllowsLocalNetworking = ats.No
+				}
+			})
+			for range 2 { // over one connection, where there is one
+				data, _, err := s.Data(t.Context(), get(t, base+"/x"))
+				if tt.code != 0 {
+					wantCode(t, err, tt.code)
+				} else if err != nil || string(data) != "/x " {
+					t.Errorf("%s: %q, %v", tt.name, data, err)
+				}
+			}
+			if want := map[bool]int{true: 1, false: 2}[tt.code == 0]; len(asked) != want {
+				t.Errorf("%s: asked %d times, want %d", tt.name, len(asked), want)
+			}
+			c := asked[0]
+			if c.Space.Method != urlsession.MethodServerTrust || c.Space.Host != "127.0.0.1" || c.Space.Port == 0 || c.Space.Protocol != "https" ||
+				(c.Err == nil) != tt.known || c.TLS == nil || len(c.TLS.PeerCertificates) != 1 || (len(c.TLS.VerifiedChains) > 0) != tt.known {
+				t.Errorf("%s: %+v", tt.name, c)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A delegate's questions, and what only a chain can tell.
+func TestServerTrustFindsWhatTLSFinds(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "h2", repeatBody)
+	for _, d := range []*urlsession.Delegate{nil, knowing("u", "p", urlsession.PersistenceNone).delegate()} {
+		s := delegated(t, d, func(c *urlsession.Configuration) { c.RootCAs = x509.NewCertPool() })
+		_, _, err := s.Data(t.Context(), get(t, base))
+		wantCode(t, err, urlsession.ServerCertificateUntrusted)
+		var verify *tls.CertificateVerificationError
+		if !errors.As(err, &verify) || len(verify.UnverifiedCertificates) != 1 {
+			t.Errorf("%v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// clientCertificate makes one, and the authority that a server may know.
+func clientCertificate(t *testing.T, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// wantsCertificate starts a server that tells the name in its client's certificate.
+func wantsCertificate(pool *x509.CertPool, http2 bool, version uint16) *httptest.Server {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.TLS.PeerCertificates[0].Subject.CommonName)
+	}))
+	server.EnableHTTP2 = http2
+	server.TLS = &tls.Config{
+		Certificates: []tls.Certificate{certificate()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: version,
+	}
+	server.StartTLS()
+
+	return server
+}
+
+func TestClientCertificateChallenge(t *testing.T) {
+	const nobody = urlsession.Disposition(255)
+	leak.Check(t)
+	alice, mallory := clientCertificate(t, "alice"), clientCertificate(t, "mallory")
+	pool := x509.NewCertPool()
+	pool.AddCert(alice.Leaf)
+	for _, http2 := range []bool{false, true} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			server := wantsCertificate(pool, http2, version)
+			for _, tt := range []struct {
+				name   string
+				own    []tls.Certificate
+				answer urlsession.Disposition
+				given  *urlsession.Credential
+				asked  int
+				code   urlsession.Code // 0: it loads
+			}{
+				{"given", nil, urlsession.UseCredential, &urlsession.Credential{Certificate: &alice}, 1, 0},
+				{"the session's", []tls.Certificate{alice}, urlsession.CancelAuthenticationChallenge, nil, 0, 0},
+				{"default handling", nil, urlsession.PerformDefaultHandling, nil, 1, urlsession.ClientCertificateRequired},
+				{"rejected", nil, urlsession.RejectProtectionSpace, nil, 1, urlsession.ClientCertificateRequired},
+				{"a password", nil, urlsession.UseCredential, &urlsession.Credential{User: "u"}, 1, urlsession.ClientCertificateRequired},
+				{"cancelled", nil, urlsession.CancelAuthenticationChallenge, nil, 1, urlsession.Cancelled},
+				{"nobody to ask", nil, nobody, nil, 0, urlsession.ClientCertificateRequired},
+				{"another's", nil, urlsession.UseCredential, &urlsession.Credential{Certificate: &mallory}, 1, urlsession.ClientCertificateRejected},
+			} {
+				asked := 0
+				d := &urlsession.Delegate{
+					DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+						if c.Space.Method != urlsession.MethodClientCertificate {
+							return urlsession.PerformDefaultHandling, nil
+						}
+						if asked++; len(c.DistinguishedNames) != 1 || string(c.DistinguishedNames[0]) != string(alice.Leaf.RawSubject) {
+							t.Errorf("the server's names are %x", c.DistinguishedNames)
+						}
+
+						return tt.answer, tt.given
+					},
+				}
+				if tt.answer == nobody {
+					d = nil
+				}
+				s := delegated(t, d, func(c *urlsession.Configuration) { c.Certificates = tt.own })
+				data, _, err := s.Data(t.Context(), get(t, server.URL))
+				if tt.code != 0 {
+					wantCode(t, err, tt.code)
+				} else if err != nil || string(data) != "alice" {
+					t.Errorf("%s: %q, %v", tt.name, data, err)
+				}
+				if asked != tt.asked {
+					t.Errorf("%s: asked %d times", tt.name, asked)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			server.Close()
+		}
+	}
+}
