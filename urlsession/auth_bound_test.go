@@ -51,7 +51,7 @@ func TestNTLM(t *testing.T) {
 			if connections[0] != connections[2] || server.Logins() != 1 || a.String() != "NTLM(0)" {
 				t.Errorf("%v, %d logins, asked %s", connections, server.Logins(), a)
 			}
-			if err := s.Flush(); err != nil {
+			if err := s.Flush(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if data, _ := load(t, s, get(t, server.URL)); !strings.HasPrefix(data, "alice|") || server.Logins() != 2 || a.String() != "NTLM(0)" {

@@ -100,7 +100,7 @@ func TestUnaskedIsForgotten(t *testing.T) {
 	}{
 		{"the first", func() error { return nil }, 2, "HTTPBasic(0)"},
 		{"the second", func() error { return nil }, 1, "HTTPBasic(0)"},
-		{"after Flush", s.Flush, 2, "HTTPBasic(0)"},
+		{"after Flush", func() error { return s.Flush(t.Context()) }, 2, "HTTPBasic(0)"},
 		{"after Reset", func() error { return s.Reset(t.Context()) }, 2, "HTTPBasic(0) HTTPBasic(0)"},
 		{"the password has changed", func() error { password = "new"; return nil }, 2, "HTTPBasic(0) HTTPBasic(0) HTTPBasic(1)"},
 		{"and is known", func() error { return nil }, 1, "HTTPBasic(0) HTTPBasic(0) HTTPBasic(1)"},
