@@ -3,6 +3,7 @@
 package cache
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -11,11 +12,14 @@ import (
 const renamesOpen = true
 
 // claim locks a file that is being written: the lock ends with the process. It
-// tells whether the file is still there: it may have been taken for abandoned
+// tells whether the file will stay: another process may have taken it for abandoned
 // before it was locked. Where there are no locks nothing is ever abandoned.
 func claim(f *os.File) bool {
-	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	_, err := os.Lstat(f.Name())
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return false
+	}
+	_, err = os.Lstat(f.Name())
 
 	return err == nil
 }

@@ -31,6 +31,7 @@ func (f *folder) create(g generation, suffix string) (*os.File, string, error) {
 		switch {
 		case err == nil: // another process took it for abandoned before it was locked
 			_ = file.Close()
+			_ = os.Remove(file.Name())
 			failed = errGone(name)
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, "", err

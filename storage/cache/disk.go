@@ -99,7 +99,7 @@ func (d *disk) find(id string, maxAge time.Duration) (*head, error) {
 // removed.
 func (d *disk) read(h *head) (*record, error) {
 	path := filepath.Join(d.folder(h.key).path, h.name)
-	b, err := readFile(path, h.size)
+	b, err := readFile(path)
 	var r *record
 	var g generation
 	if err == nil {
@@ -123,8 +123,8 @@ func (d *disk) read(h *head) (*record, error) {
 	return r, nil
 }
 
-// readFile reads a file of a bounded length.
-func readFile(path string, size int64) ([]byte, error) {
+// readFile reads a file that is no longer than a head can be.
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -134,8 +134,8 @@ func readFile(path string, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > size || info.Size() > int64(headPrefix+maxDescription+inlineLimit+4) || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is longer than its name tells", errDamaged)
+	if info.Size() > int64(headPrefix+maxDescription+inlineLimit+4) || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is no head", errDamaged)
 	}
 	b := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, b); err != nil {

@@ -241,19 +241,21 @@ func (f *folder) enter(h *head, files []string) {
 	}
 }
 
-// leave removes the file of a head, which need not be there any more, and takes it
-// out of the index. What is left of its body is returned: it may take long to
-// remove, and is removed without the lock.
+// leave removes the file of a head and takes it out of the index. What is left of
+// its body is returned: it may take long to remove, and is removed without the lock.
+// Where another process has removed the head, the body is that one's to remove, or
+// belongs to a head that is new.
 func (f *folder) leave(h *head) (files []string, err error) {
 	if h.gone.Load() {
 		return nil, nil
 	}
-	if err := os.Remove(filepath.Join(f.path, h.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = os.Remove(filepath.Join(f.path, h.name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	f.modified = time.Time{}
 	f.strike(h)
-	if f.find(h.key, h.generation) == nil {
+	if err == nil && f.find(h.key, h.generation) == nil {
 		files = f.bodies[h.generation]
 		delete(f.bodies, h.generation)
 	}

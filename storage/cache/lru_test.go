@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -189,21 +190,28 @@ func TestLookupAfterEviction(t *testing.T) {
 	}
 }
 
-// TestMemoryForWriting bounds what is not stored yet.
-func TestMemoryForWriting(t *testing.T) {
-	s := cache.New(cache.Config{MemoryCapacity: 1 << 20})
-	var failed error
-	for i := range 100 {
-		w, err := s.Create(ctx, entry(fmt.Sprint(i), "", -1))
-		if err != nil {
-			t.Fatal(err)
+// TestRoomForWriting bounds what is not stored yet.
+func TestRoomForWriting(t *testing.T) {
+	for name, c := range map[string]cache.Config{
+		"memory": {MemoryCapacity: 4 << 20},
+		"disk":   {DiskCapacity: 4 << 20, Directory: t.TempDir()},
+	} {
+		s := cache.New(c)
+		var failed error
+		written := 0
+		for i := range 100 {
+			w, err := s.Create(ctx, entry(fmt.Sprint(i), "", -1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Abort()
+			if _, failed = w.Write(make([]byte, 200_000)); failed != nil {
+				break
+			}
+			written += 200_000
 		}
-		defer w.Abort()
-		if _, failed = w.Write(make([]byte, 50_000)); failed != nil {
-			break
+		if !errors.Is(failed, storage.ErrTooLarge) || written > 5<<20 || written < 3<<20 {
+			t.Errorf("%s: %d bytes written, %v", name, written, failed)
 		}
-	}
-	if failed == nil {
-		t.Error("5 MB are written into 1 MiB of memory")
 	}
 }

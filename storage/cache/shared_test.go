@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -198,36 +199,140 @@ func TestUsedElsewhere(t *testing.T) {
 	}
 }
 
-// TestClockThatWasAhead has a response that claims to be used in the future: it is
-// evicted in its turn.
-func TestClockThatWasAhead(t *testing.T) {
-	folder := t.TempDir()
+// ahead stores "ahead" in the future.
+func ahead(t *testing.T, folder string) {
+	t.Helper()
 	keep(t, open(folder), "ahead", 1000)
 	path := listing(t, folder)[0]
 	h := parseHeadName(filepath.Base(path))
 	future := time.Now().Add(1000 * time.Hour)
-	name := headName(h.key, h.variant, h.generation, future.UnixNano(), h.size)
-	if err := os.Rename(path, filepath.Join(filepath.Dir(path), name)); err != nil {
+	to := filepath.Join(filepath.Dir(path), headName(h.key, h.variant, h.generation, future.UnixNano(), h.size))
+	if err := os.Rename(path, to); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(filepath.Join(filepath.Dir(path), name), future, future); err != nil {
+	if err := os.Chtimes(to, future, future); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestClockThatWasAhead has a response that claims to be used in the future: it is
+// evicted in its turn.
+func TestClockThatWasAhead(t *testing.T) {
+	folder := t.TempDir()
+	ahead(t, folder)
 	s := open(folder)
-	s.disk.Load().fill() // from now on it counts as used now
+	d := s.disk.Load()
+	d.fill() // from now on it counts as used now
 	for _, key := range []string{"a", "b"} {
 		keep(t, s, key, 1000)
 	}
+	d.queue = nil
 	if err := s.SetDiskCapacity(bytesOnDisk(t, s) - 1); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Lookup(context.Background(), "ahead"); len(found) != 0 || err != nil {
 		t.Errorf("found %v, %v", found, err)
 	}
-	// What replaces one of the future is later than it.
-	e := keep(t, s, "ahead", 10)
-	if found, err := s.Lookup(context.Background(), "ahead"); err != nil || len(found) != 1 || found[0].ID != e.ID {
+}
+
+// TestStoredAhead replaces a response that claims to be stored in the future.
+func TestStoredAhead(t *testing.T) {
+	folder := t.TempDir()
+	ahead(t, folder)
+	s := open(folder)
+	w, err := s.Create(context.Background(), &storage.CacheEntry{Key: "ahead", Variant: "v", Length: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.Commit(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Store{s, open(folder)} {
+		if found, err := s.Lookup(context.Background(), "ahead"); err != nil || len(found) != 2 || found[0].ID != e.ID {
+			t.Errorf("found %v, %v", found, err)
+		}
+	}
+}
+
+// TestCoarseTimestamps changes a folder so soon after it was listed that its time
+// of change is the same.
+func TestCoarseTimestamps(t *testing.T) {
+	folder := t.TempDir()
+	s, other := open(folder), open(folder)
+	first := keep(t, s, "k", 10)
+	path := filepath.Dir(listing(t, folder)[0])
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytesOnDisk(t, other)
+	second := keep(t, s, "k", 10)
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := other.Lookup(context.Background(), "k"); len(found) != 1 || err != nil || found[0].ID != second.ID || found[0].ID == first.ID {
 		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// TestExtendedElsewhere has two stores extend one response: no part is lost.
+func TestExtendedElsewhere(t *testing.T) {
+	folder := t.TempDir()
+	stores := []*Store{open(folder), open(folder)}
+	e := keep(t, stores[0], "k", 0)
+	changed := *e
+	changed.Length = 2000
+	w, err := stores[0].Create(context.Background(), &changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err = w.Commit(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, s := range stores {
+		wg.Go(func() {
+			for n := range int64(20) {
+				w, err := s.Extend(context.Background(), e, (2*n+int64(i))*50)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = w.Write(make([]byte, 50))
+				if _, err := w.Commit(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range stores {
+		if found, err := s.Lookup(context.Background(), "k"); err != nil || len(found) != 1 || !found[0].Whole() {
+			t.Errorf("found %v, %v", found, err)
+		}
+	}
+}
+
+// TestCopyOfWhatIsGone comes too late into memory.
+func TestCopyOfWhatIsGone(t *testing.T) {
+	s := New(Config{MemoryCapacity: 1 << 20, DiskCapacity: 1 << 20, Directory: t.TempDir()})
+	keep(t, s, "k", 10)
+	d := s.disk.Load()
+	heads, err := d.heads(hashKey("k"), 0)
+	if err != nil || len(heads) != 1 {
+		t.Fatal(heads, err)
+	}
+	r, err := d.read(heads[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.remove(heads[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.memory.copy(r)
+	if n := s.MemoryUsage(); n != 0 {
+		t.Errorf("%d bytes in memory", n)
 	}
 }
 

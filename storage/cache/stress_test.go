@@ -91,7 +91,7 @@ func partly(s *cache.Store, r *rand.Rand) error {
 			e = extended
 		}
 	}
-	if errors.Is(err, storage.ErrTooLarge) && len(e.Parts) > 30 {
+	if errors.Is(err, storage.ErrTooLarge) { // too many parts
 		return s.Remove(ctx, key, e)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
