@@ -3,6 +3,7 @@ package urlsession_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -119,5 +120,52 @@ func TestPeerNginxManyAtOnce(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The rows of the redirect table that nginx can serve; it has no 300, 305 and 306.
+func TestPeerNginxRedirectRows(t *testing.T) {
+	leak.Check(t)
+	s, _, bases := nginx(t)
+	plain := session(t, func(c *urlsession.Configuration) { c.RootCAs, c.OmitsHTTP2 = s.Configuration().RootCAs, true })
+	for status, methods := range redirectRows {
+		for method, want := range methods {
+			if want == "" {
+				continue
+			}
+			for proto, base := range bases {
+				var body *urlsession.Body
+				if method != "GET" && method != "HEAD" {
+					body = urlsession.StringBody("payload")
+				}
+				req := request(t, method, fmt.Sprintf("%s/r/%d", base, status), body)
+				data, resp := load(t, s, req)
+				if resp.StatusCode != 200 || resp.URL.Path != "/echo" || resp.Proto != proto {
+					t.Errorf("%d %s by %s: %s answered %d", status, method, proto, resp.URL, resp.StatusCode)
+				}
+				if proto == "h2" || method == "HEAD" { // the echo module sees no HTTP/2 request
+					continue
+				}
+				kept := body != nil && method == want
+				if !strings.HasPrefix(data, want+" /echo ") || strings.Contains(data, "Content-Length: 7") != kept || strings.Contains(data, "Referer") {
+					t.Errorf("%d %s: then\n%s", status, method, data)
+				}
+			}
+		}
+	}
+	for from, want := range map[string]string{
+		bases["http/1.1"] + "/r/302":    "Referer: https://app.example/page",
+		bases["http/1.1"] + "/r/secure": "Referer: https://app.example/\r\n",
+		bases["h2"] + "/r/cross":        "",
+	} {
+		req := get(t, from)
+		req.Header.Set("Referer", "https://app.example/page")
+		if data, _ := load(t, plain, req); !strings.Contains(data, want) || strings.Contains(data, "Referer") != (want != "") {
+			t.Errorf("from %s:\n%s", from, data)
+		}
+	}
+	load(t, plain, get(t, bases["http/1.1"]+"/cookie"))
+	if data, _ := load(t, plain, get(t, bases["http/1.1"]+"/r/302")); !strings.Contains(data, "Cookie: a=1; b=2\r\n") {
+		t.Errorf("with nginx's cookies:\n%s", data)
 	}
 }
