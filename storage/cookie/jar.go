@@ -18,10 +18,11 @@ func (s *Store) add(r *request, c cookie, now time.Time) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	jar := s.jars[r.key]
-	if !c.secure && !r.secure && hidesSecure(jar, &c) {
+	if !c.secure && !r.secure && hidesSecure(s.jars[r.key], &c, now) {
 		return errHidesSecure
 	}
+	s.discard(r.key, func(e *entry) bool { return e.same(&c) && e.expired(now) }) // it has no place to leave to another
+	jar := s.jars[r.key]
 	old := slices.IndexFunc(jar, func(e *entry) bool { return e.same(&c) })
 	switch {
 	case c.expired(now):
@@ -77,10 +78,10 @@ func (s *Store) replace(key jarKey, e *entry, c cookie) {
 // discard removes entries from a jar. An empty one goes.
 func (s *Store) discard(key jarKey, which func(*entry) bool) {
 	jar := s.jars[key]
-	kept := slices.DeleteFunc(slices.Clone(jar), which)
-	if len(kept) == len(jar) {
+	if !slices.ContainsFunc(jar, which) {
 		return
 	}
+	kept := slices.DeleteFunc(slices.Clone(jar), which)
 	s.size.Add(int64(len(kept) - len(jar)))
 	filed := false
 	for _, e := range jar {
@@ -118,9 +119,9 @@ func sendingOrder(a, b *entry) int {
 
 // hidesSecure tells whether a cookie from an insecure origin would stand in for
 // a Secure one of the same name (RFC 6265bis §5.7, "leave Secure cookies alone").
-func hidesSecure(jar []*entry, c *cookie) bool {
+func hidesSecure(jar []*entry, c *cookie, now time.Time) bool {
 	return slices.ContainsFunc(jar, func(e *entry) bool {
-		return e.secure && e.name == c.name && pathMatches(c.path, e.path) &&
+		return e.secure && e.name == c.name && !e.expired(now) && pathMatches(c.path, e.path) &&
 			(domainMatches(c.domain, e.domain) || domainMatches(e.domain, c.domain))
 	})
 }
@@ -132,7 +133,7 @@ func (s *Store) shrink(key jarKey, now time.Time) {
 		s.discard(key, expired)
 	}
 	for len(s.jars[key]) > maxPerDomain {
-		worst := stalest(s.jars[key])
+		worst := evictable(s.jars[key])
 		s.discard(key, func(e *entry) bool { return e == worst })
 	}
 	if s.size.Load() <= maxCookies {
@@ -145,17 +146,19 @@ func (s *Store) shrink(key jarKey, now time.Time) {
 		var worst *entry
 		var from jarKey
 		for k, jar := range s.jars {
-			if e := stalest(jar); worst == nil || e.used < worst.used {
-				worst, from = e, k
+			for _, e := range jar {
+				if worst == nil || e.used < worst.used {
+					worst, from = e, k
+				}
 			}
 		}
 		s.discard(from, func(e *entry) bool { return e == worst })
 	}
 }
 
-// stalest is the entry to evict from a jar that is not empty: one without Secure if
+// evictable is the entry to evict from a jar that has too many: one without Secure if
 // there is one (RFC 6265bis §5.7).
-func stalest(jar []*entry) *entry {
+func evictable(jar []*entry) *entry {
 	worst := jar[0]
 	for _, e := range jar[1:] {
 		if e.secure != worst.secure && worst.secure || e.secure == worst.secure && e.used < worst.used {

@@ -1,6 +1,9 @@
 package cookie
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // maxBuried bounds what is remembered of removed cookies. They are as many only
 // where the file cannot be written for long; then some may come back.
@@ -96,15 +99,15 @@ func (s *Store) mergeRecord(key jarKey, e *entry, r *record) {
 
 // forget removes what another process has removed from the file.
 func (s *Store) forget(held map[identity]bool) {
-	for key := range s.jars {
-		s.discard(key, func(e *entry) bool {
-			gone := e.onDisk && !s.journal.pending(e) && !held[e.identity(key)]
-			if gone {
+	for key, jar := range s.jars {
+		var gone []*entry
+		for _, e := range jar {
+			if e.onDisk && !s.journal.pending(e) && !held[e.identity(key)] {
 				e.onDisk = false // so there is nothing to bury
+				gone = append(gone, e)
 			}
-
-			return gone
-		})
+		}
+		s.discard(key, func(e *entry) bool { return slices.Contains(gone, e) })
 	}
 }
 

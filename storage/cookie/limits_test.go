@@ -77,6 +77,19 @@ func TestTotalLimit(t *testing.T) {
 	}
 }
 
+// Where no domain has too many, Secure saves none.
+func TestTotalLimitOfSecure(t *testing.T) {
+	s, _ := at()
+	q := query(t, "https://first.test/")
+	s.StoreCookies(q, []string{"old=1; Secure", "new=1"})
+	for i := range maxCookies - 1 {
+		s.StoreCookies(query(t, fmt.Sprintf("https://h%d.test/", i)), []string{"n=v"})
+	}
+	if got := s.CookieHeader(q); got != "new=1" {
+		t.Errorf("kept %q", got)
+	}
+}
+
 func TestTotalLimitDropsExpired(t *testing.T) {
 	s, advance := at()
 	for i := range maxCookies {

@@ -27,9 +27,9 @@ const (
 // storage.CookieStore and http.CookieJar. The zero value is an empty store. It
 // is safe for concurrent use.
 //
-// It holds 3000 cookies, 180 for one registrable domain. Then expired ones go
-// first, then those without Secure, then the others; of each the one that was not
-// used for longest (RFC 6265bis §5.7).
+// It holds 3000 cookies, 180 for one registrable domain. Beyond that expired ones go
+// first; then the one that was not used for longest, of a domain with too many one
+// without Secure if there is one (RFC 6265bis §5.7).
 //
 // The order of creation and of use is counted, so that a clock that jumps changes
 // neither. An expired cookie is only hidden until its place is needed.

@@ -182,6 +182,22 @@ func TestReplaceAndDelete(t *testing.T) {
 	}
 }
 
+// A cookie that has expired is none: it hides nothing, and its successor is younger
+// than others.
+func TestExpiredIsNone(t *testing.T) {
+	s, advance := at()
+	plain := query(t, "http://a.test/")
+	s.StoreCookies(query(t, "https://a.test/"), []string{"a=1; Max-Age=1", "id=1; Secure; Max-Age=1", "b=1"})
+	advance(time.Second)
+	s.StoreCookies(plain, []string{"id=2", "a=2"})
+	if got := s.CookieHeader(plain); got != "b=1; id=2; a=2" {
+		t.Errorf("got %q", got)
+	}
+	if n := s.size.Load(); n != 3 {
+		t.Errorf("%d cookies", n)
+	}
+}
+
 func TestSecureIsLeftAlone(t *testing.T) {
 	s, _ := at()
 	s.StoreCookies(query(t, "https://www.a.test/login"), []string{"id=1; Secure; Path=/login"})
