@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -61,6 +62,7 @@ type Trace struct {
 	mu       sync.Mutex
 	times    [eventCount]time.Time
 	counts   [countCount]int64 // plus one; 0: not told
+	header   http.Header
 	conn     *ConnInfo
 	reused   bool
 	complete bool
@@ -112,6 +114,31 @@ func (t *Trace) Bytes(c Count) int64 {
 	defer t.mu.Unlock()
 
 	return t.counts[c] - 1
+}
+
+// SetHeader records the fields that a protocol sends: those of the request, and those
+// that it adds. Nobody changes h any more. The last word counts; after Complete nothing
+// is recorded.
+func (t *Trace) SetHeader(h http.Header) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.complete {
+		t.header = h
+	}
+}
+
+// Header is what SetHeader recorded; nil: nothing was.
+func (t *Trace) Header() http.Header {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+
+	return t.header
 }
 
 // SetConnection records the connection that the request is sent over, and whether it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -32,6 +33,10 @@ type TaskMetrics struct {
 type TransactionMetrics struct {
 	// Request is the request as it was given to the protocol.
 	Request *Request
+	// RequestHeader are the fields that were sent: the request's, and those that the
+	// protocol added (User-Agent, Accept and the like) where it tells, but for what frames
+	// the message (Host, Content-Length). It must not be changed.
+	RequestHeader http.Header
 	// Response is its response; nil: none came.
 	Response *Response
 	// URLProtocol is the Go type that loaded it, Scheme the name under which it is
@@ -189,6 +194,9 @@ func newTransaction(t *engine.Transaction) TransactionMetrics {
 	}
 	if t.Network {
 		m.ResourceFetchType = FetchNetworkLoad
+	}
+	if m.RequestHeader = t.Request.Trace.Header(); m.RequestHeader == nil {
+		m.RequestHeader = t.Request.Header
 	}
 	m.count(t)
 	conn, reused := t.Request.Trace.Connection()

@@ -56,7 +56,7 @@ func TestVerboseCounts(t *testing.T) {
 		_, _ = io.WriteString(w, "ok")
 	})
 	r := try(t, "get", "-v", "-d", strings.Repeat("a", 5000), s.URL+"/?password=SECRET").want(t, 0)
-	contains(t, "the report", r.err, "* from: the network\n", " head sent, 4.9 KiB body sent, of 4.9 KiB, ", " head received\n", "?password=REDACTED")
+	contains(t, "the report", r.err, "* from: the network\n", "> User-Agent: urlkit/", " head sent, 4.9 KiB body sent, of 4.9 KiB, ", " head received\n", "?password=REDACTED")
 	lacks(t, "the report", r.err, "SECRET")
 	r = try(t, "get", "-v", "data:,x").want(t, 0)
 	contains(t, "the report", r.err, "* from: the protocol itself\n")

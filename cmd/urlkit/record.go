@@ -113,7 +113,7 @@ func moment(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.0
 
 func newTransaction(m *urlsession.TransactionMetrics) transaction {
 	t := transaction{
-		Method: m.Request.Method, URL: showURL(m.Request.URL), RequestHeader: showFields(m.Request.Header),
+		Method: m.Request.Method, URL: showURL(m.Request.URL), RequestHeader: showFields(m.RequestHeader),
 		URLProtocol: m.URLProtocol, Scheme: m.Scheme, Policy: m.Policy, Protocol: m.NetworkProtocolName, TLS: m.TLS(),
 		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
 		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,

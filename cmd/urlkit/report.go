@@ -54,7 +54,7 @@ func reportRequest(b *strings.Builder, number int, t *urlsession.TransactionMetr
 		method = http.MethodGet
 	}
 	fmt.Fprintf(b, "> %s %s\n", printable(method), showURL(t.Request.URL))
-	reportFields(b, ">", t.Request.Header)
+	reportFields(b, ">", t.RequestHeader)
 }
 
 func reportResponse(b *strings.Builder, t *urlsession.TransactionMetrics) {
@@ -141,6 +141,7 @@ func connectionOf(t *urlsession.TransactionMetrics) string {
 // times are the parts of a transaction; those that it did not come to, or that an
 // open connection spared it, are 0.
 type times struct {
+	Queue   milliseconds `json:"queue,omitempty"` // for a connection, or a place on one
 	Lookup  milliseconds `json:"lookup,omitempty"`
 	Connect milliseconds `json:"connect,omitempty"` // with TLS
 	TLS     milliseconds `json:"tls,omitempty"`
@@ -162,7 +163,15 @@ func between(from, to time.Time) milliseconds {
 }
 
 func timesOf(t *urlsession.TransactionMetrics) times {
+	began := t.RequestStart
+	for _, earlier := range []time.Time{t.ConnectStart, t.DomainLookupStart} {
+		if !earlier.IsZero() {
+			began = earlier
+		}
+	}
+
 	return times{
+		Queue:   between(t.FetchStart, began),
 		Lookup:  between(t.DomainLookupStart, t.DomainLookupEnd),
 		Connect: between(t.ConnectStart, t.ConnectEnd),
 		TLS:     between(t.SecureConnectionStart, t.SecureConnectionEnd),
@@ -180,6 +189,7 @@ func (t times) String() string {
 		name string
 		took milliseconds
 	}{
+		{"queue", t.Queue},
 		{"lookup", t.Lookup},
 		{"connect", t.Connect},
 		{"tls", t.TLS},

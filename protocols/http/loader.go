@@ -62,6 +62,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	reused := c.served.Swap(true)
 	was := before{kept: reused || c.rested, early: !c.answered.Load(), sent: c.socket.sent.Load(), received: c.socket.received.Load()}
 	x.trace.SetConnection(c.info, reused)
+	x.trace.SetHeader(out.Header)
 	x.trace.Mark(protocols.RequestStart)
 	raw, err := c.RoundTrip(out)
 	if err == nil {

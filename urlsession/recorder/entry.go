@@ -17,7 +17,7 @@ import (
 )
 
 // Entry is a transaction as an entry of a log, secrets included: a har.Writer redacts
-// them. Header fields that the protocol adds by itself are not known.
+// them.
 func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	e := &har.Entry{
 		StartedDateTime: t.FetchStart, Request: requestOf(t), Response: responseOf(t), Timings: timingsOf(t), Notes: custom(),
@@ -63,14 +63,14 @@ func note[T comparable](c har.Custom, name string, value T) {
 func requestOf(t *urlsession.TransactionMetrics) har.Request {
 	req := t.Request
 	r := har.Request{
-		Method: req.Method, HTTPVersion: version(t), Headers: fieldsOf(req.Header),
+		Method: req.Method, HTTPVersion: version(t), Headers: fieldsOf(t.RequestHeader),
 		HeadersSize: t.RequestHeaderBytesSent, BodySize: t.BodyBytesSent,
 	}
 	if req.URL != nil {
 		r.URL = req.URL.String()
 		r.QueryString = pairs(req.URL.RawQuery)
 	}
-	for _, line := range req.Header["Cookie"] {
+	for _, line := range t.RequestHeader["Cookie"] {
 		cookies, _ := http.ParseCookie(line) // what cannot be read stands among the fields
 		for _, c := range cookies {
 			r.Cookies = append(r.Cookies, har.Cookie{Name: c.Name, Value: c.Value})
@@ -79,7 +79,7 @@ func requestOf(t *urlsession.TransactionMetrics) har.Request {
 	if len(t.RequestBody) == 0 {
 		return r
 	}
-	p := &har.PostData{MIMEType: req.Header.Get("Content-Type"), Notes: custom()}
+	p := &har.PostData{MIMEType: t.RequestHeader.Get("Content-Type"), Notes: custom()}
 	truncated := int64(len(t.RequestBody)) < t.BodyBytesBeforeEncoding
 	p.Text, p.Encoding = textOf(t.RequestBody, truncated)
 	note(p.Custom, "_truncated", truncated)

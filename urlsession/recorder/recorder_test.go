@@ -138,6 +138,13 @@ func TestRecorder(t *testing.T) {
 		answered.Request.PostData.Params[0].Value != "me" || answered.Response.Content.Text != `{"access_token":"REDACTED"}` || answered.Request.HeadersSize <= 0 {
 		t.Errorf("%+v\n%+v", asked, answered)
 	}
+	fields := map[string]string{}
+	for _, h := range answered.Request.Headers {
+		fields[h.Name] = h.Value
+	}
+	if fields["User-Agent"] != "urlkit/"+urlsession.Version || fields["Authorization"] != "REDACTED" || fields["Content-Type"] == "" {
+		t.Errorf("sent %v", fields)
+	}
 	if cut.Response.Status != 200 || !strings.Contains(string(cut.Response.Custom["_error"]), "networkConnectionLost") || cut.Response.Content.Text != "hel" {
 		t.Errorf("%+v", cut)
 	}
