@@ -74,8 +74,9 @@ type TransactionMetrics struct {
 	// Err is the failure of this transaction, an *Error; nil: none.
 	Err error
 	// RequestBody and ResponseBody are the beginnings of the bodies where an
-	// Observation asks for them, the latter as the app was given it; nil: nobody asked,
-	// or the transaction is an inner one or not the last.
+	// Observation asks for them, the latter as the app was given it: of the last
+	// transaction only. nil: nobody asked, there is none, or the transaction is an inner
+	// one.
 	RequestBody, ResponseBody []byte
 
 	// The moments of the transaction. Zero: it did not come to it. A phase that did not
