@@ -35,7 +35,9 @@ type CacheStore interface {
 	// what was stored before the stored bytes stay.
 	Extend(ctx context.Context, e *CacheEntry, offset int64) (CacheWriter, error)
 	// Update puts changed into the place of the entry e, whose body stays (RFC 9111
-	// §4.3.4). Where e is gone it is fs.ErrNotExist.
+	// §4.3.4). Where e is gone it is fs.ErrNotExist. One that becomes InMemoryOnly is
+	// off the disk afterwards, and may have another ID; where it is too large for
+	// memory it is removed, and the error is ErrTooLarge.
 	Update(ctx context.Context, e, changed *CacheEntry) error
 	// Remove removes entries of a key: the one with e's Variant, or all where e is
 	// nil. Removing what is not there is no error.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/urlkit/urlkit/storage"
 )
 
 var (
@@ -171,6 +173,29 @@ func (d *disk) open(r *record, offset int64) (io.ReadCloser, error) {
 	}
 
 	return opened, nil
+}
+
+// load reads the body of a response into memory, up to a limit.
+func (d *disk) load(r *record, limit int64) ([]stretch, error) {
+	if limit == 0 || stored(r.stretches) > limit {
+		return nil, fmt.Errorf("the body is longer than %d bytes: %w", limit, storage.ErrTooLarge)
+	}
+	var loaded []stretch
+	for _, part := range r.entry.Parts {
+		body, err := d.open(r, part.Start)
+		if err != nil {
+			return nil, err
+		}
+		data := make([]byte, part.End-part.Start)
+		_, err = io.ReadFull(body, data)
+		_ = body.Close()
+		if err != nil {
+			return nil, err
+		}
+		loaded = append(loaded, stretch{start: part.Start, end: part.End, base: part.Start, length: int64(len(data)), data: data})
+	}
+
+	return loaded, nil
 }
 
 // openFile opens the file of a stretch; nil for one without.

@@ -212,7 +212,7 @@ func TestFlushWritesUse(t *testing.T) {
 
 // TestManyEntries opens a folder of thousands, and finds one without listing all.
 func TestManyEntries(t *testing.T) {
-	const n = 3000
+	const n = 2000
 	c := onDisk(t.TempDir())
 	s := cache.New(c)
 	for i := range n {

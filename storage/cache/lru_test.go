@@ -173,6 +173,39 @@ func TestTiers(t *testing.T) {
 	}
 }
 
+// TestBecomesMemoryOnly updates what is on the disk to be in memory only.
+func TestBecomesMemoryOnly(t *testing.T) {
+	s := cache.New(cache.Config{MemoryCapacity: 10 << 20, DiskCapacity: 100 << 20, Directory: t.TempDir()})
+	for _, n := range []int{0, 100, large, 1 << 20} {
+		e := put(t, s, entry("k", "", int64(n)), text(n, n))
+		changed := *e
+		changed.InMemoryOnly, changed.MIMEType = true, "text/changed"
+		err := s.Update(ctx, e, &changed)
+		if left := files(t, s.Directory(), ""); len(left) != 0 {
+			t.Errorf("%d bytes: on the disk: %q", n, left)
+		}
+		found := lookup(t, s, "k")
+		if n == 1<<20 {
+			if !errors.Is(err, storage.ErrTooLarge) || len(found) != 0 {
+				t.Errorf("%d bytes are in memory: %v", n, err)
+			}
+			continue
+		}
+		if err != nil || len(found) != 1 || !found[0].InMemoryOnly || found[0].MIMEType != "text/changed" || !bytes.Equal(read(t, s, found[0], 0), text(n, n)) {
+			t.Errorf("%d bytes: %v, %v", n, found, err)
+		}
+	}
+	e := extend(t, s, put(t, s, entry("k", "", 1000), text(10, 1)), 500, text(20, 2))
+	changed := *e
+	changed.InMemoryOnly = true
+	if err := s.Update(ctx, e, &changed); err != nil {
+		t.Fatal(err)
+	}
+	if e = lookup(t, s, "k")[0]; fmt.Sprint(e.Parts) != "[{0 10} {500 520}]" || !bytes.Equal(read(t, s, e, 501), text(20, 2)[1:]) {
+		t.Errorf("parts %v", e.Parts)
+	}
+}
+
 // TestLookupAfterEviction finds and opens a response whose copy in memory is gone.
 func TestLookupAfterEviction(t *testing.T) {
 	s := cache.New(cache.Config{MemoryCapacity: 40_000, DiskCapacity: 10 << 20, Directory: t.TempDir()})

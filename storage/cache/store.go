@@ -196,15 +196,16 @@ func (s *Store) writer(ctx context.Context, e *storage.CacheEntry, inMemory bool
 	return w, nil
 }
 
-// Update implements storage.CacheStore. Key, Length, Parts and where the response
-// is stored stay.
+// Update implements storage.CacheStore. Key, Length and Parts stay. An entry that
+// becomes InMemoryOnly leaves the disk, and is another one then; where memory does
+// not take it, it is removed, with ErrTooLarge. One that ceases to be stays in memory.
 func (s *Store) Update(ctx context.Context, e, changedEntry *storage.CacheEntry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	update := func(r *record) *storage.CacheEntry {
 		c := *changedEntry
-		c.Key, c.InMemoryOnly = r.entry.Key, r.entry.InMemoryOnly
+		c.Key = r.entry.Key
 
 		return &c
 	}
@@ -220,9 +221,40 @@ func (s *Store) Update(ctx context.Context, e, changedEntry *storage.CacheEntry)
 		return errGone(e.ID)
 	}
 	resets := s.resets.Load()
+	current := func() bool { return s.resets.Load() == resets }
+	if changedEntry.InMemoryOnly {
+		return s.moveToMemory(d, e.ID, update, current)
+	}
 	_, err := d.change(e.ID, func(r *record) (changed, error) {
 		return changed{entry: update(r), stretches: r.stretches}, nil
-	}, func() bool { return s.resets.Load() == resets })
+	}, current)
+
+	return err
+}
+
+// moveToMemory takes a response off the disk.
+func (s *Store) moveToMemory(d *disk, id string, update func(*record) *storage.CacheEntry, current func() bool) error {
+	h, err := d.find(id, 0)
+	if err != nil {
+		return err
+	}
+	if h == nil {
+		return errGone(id)
+	}
+	r, err := d.entry(h)
+	if err != nil {
+		return err
+	}
+	stretches, err := d.load(r, s.memory.limit())
+	if removed := d.remove(h); err == nil {
+		err = removed
+	}
+	if err != nil {
+		return err
+	}
+	e := update(r)
+	e.Length = r.entry.Length
+	_, err = s.memory.add(e, stretches, current)
 
 	return err
 }

@@ -32,7 +32,7 @@ func TestManyAtOnce(t *testing.T) {
 			for worker := range 16 {
 				wg.Go(func() {
 					r := rand.New(rand.NewPCG(2, uint64(worker)))
-					for range 60 {
+					for range 40 {
 						if err := shareOnce(s, r); err != nil {
 							t.Error(err)
 						}
@@ -63,11 +63,15 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
+const wholeLength = 150_000
+
+var whole = sync.OnceValue(func() []byte { return text(wholeLength, 7) })
+
 // partly stores a part of one body, which has the same bytes whenever it is stored,
 // and reads what there is.
 func partly(s *cache.Store, r *rand.Rand) error {
-	const length = 150_000
-	whole := text(length, 7)
+	const length = wholeLength
+	whole := whole()
 	key := "part " + strconv.Itoa(r.IntN(3))
 	found, err := s.Lookup(ctx, key)
 	if err != nil {
