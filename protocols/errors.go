@@ -25,9 +25,41 @@ type Error struct {
 	// or an inner load was or may have been carried out, so that sending it again
 	// would repeat that.
 	Answered bool
+	// NetworkUnavailableReason says which kind of path was there and refused; the zero
+	// value: another failure (NSURLErrorNetworkUnavailableReasonKey).
+	NetworkUnavailableReason NetworkUnavailableReason
 	// Err is the cause; may be nil.
 	Err error
 }
+
+// NetworkUnavailableReason says why a path to the network was not used (Apple's
+// URLError.NetworkUnavailableReason).
+type NetworkUnavailableReason uint8
+
+const (
+	// UnavailableNone: no path was refused.
+	UnavailableNone NetworkUnavailableReason = iota
+	// UnavailableCellular: it is cellular, and cellular ones are refused.
+	UnavailableCellular
+	// UnavailableExpensive: it is expensive.
+	UnavailableExpensive
+	// UnavailableConstrained: it is constrained.
+	UnavailableConstrained
+)
+
+var unavailableNames = [...]string{"", "cellular", "expensive", "constrained"}
+
+// String is the reason in one word; "" for UnavailableNone.
+func (r NetworkUnavailableReason) String() string {
+	if int(r) < len(unavailableNames) {
+		return unavailableNames[r]
+	}
+
+	return fmt.Sprintf("NetworkUnavailableReason(%d)", uint8(r))
+}
+
+// Raw is Apple's number; -1 for UnavailableNone.
+func (r NetworkUnavailableReason) Raw() int { return int(r) - 1 }
 
 // Error gives operation, URL, code and cause.
 func (e *Error) Error() string {

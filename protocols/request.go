@@ -60,14 +60,17 @@ type Request struct {
 	NetworkServiceType NetworkServiceType
 	// Priority is the relative priority, 0 < Priority <= 1; 0 means 0.5.
 	Priority float64
-	// RefusesCellular, RefusesExpensiveNetwork and RefusesConstrainedNetwork
-	// forbid kinds of paths (the opposites of Apple's allows... properties).
+	// RefusesCellular, RefusesExpensiveNetwork and RefusesConstrainedNetwork forbid
+	// kinds of paths (the opposites of Apple's allows... properties), beside what the
+	// session forbids. Where the path is of such a kind the load fails, or waits for
+	// another (Error.NetworkUnavailableReason).
 	RefusesCellular           bool
 	RefusesExpensiveNetwork   bool
 	RefusesConstrainedNetwork bool
 	// AssumesHTTP3Capable lets HTTP/3 be tried without having been discovered.
 	AssumesHTTP3Capable bool
-	// AllowsPersistentDNS allows DNS answers to be used past their time to live.
+	// AllowsPersistentDNS allows DNS answers to be used past their time to live, while
+	// they are looked up anew.
 	AllowsPersistentDNS bool
 	// RequiresDNSSEC fails the load unless the DNS answers validate.
 	RequiresDNSSEC bool

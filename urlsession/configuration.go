@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/urlkit/urlkit/ats"
+	"github.com/urlkit/urlkit/path"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/proxy"
 	"github.com/urlkit/urlkit/storage"
@@ -89,6 +90,17 @@ type Configuration struct {
 	// DoHResolver asks over HTTPS.
 	Resolver proxy.Resolver
 
+	// PathMonitor observes the way to the network; nil: path.System. Loads that wait for
+	// connectivity wait for its changes.
+	PathMonitor path.Monitor
+	// RefusesCellular, RefusesExpensiveNetwork and RefusesConstrainedNetwork forbid
+	// kinds of paths, as a request can, where the PathMonitor tells them (the opposites
+	// of Apple's allows...Access). A cellular one is DataNotAllowed, the others are
+	// NotConnectedToInternet; Error.NetworkUnavailableReason says which. Loopback is
+	// always allowed. RefusesUltraConstrainedNetwork is kept without effect: no monitor
+	// tells of such.
+	RefusesCellular, RefusesExpensiveNetwork,
+	RefusesConstrainedNetwork, RefusesUltraConstrainedNetwork bool
 	// WaitsForConnectivity makes a load wait where there is no way to its host, as
 	// long as the ResourceTimeout, rather than fail with NotConnectedToInternet
 	// (Apple's waitsForConnectivity). A connection that breaks later fails all the
@@ -106,11 +118,6 @@ type Configuration struct {
 	// OmitsHTTP2 keeps https to HTTP/1.1.
 	OmitsHTTP2 bool
 
-	// RefusesCellular, RefusesExpensiveNetwork, RefusesConstrainedNetwork and
-	// RefusesUltraConstrainedNetwork are kept without effect (the opposites of
-	// Apple's allows...Access): no system tells a Go program what a path costs.
-	RefusesCellular, RefusesExpensiveNetwork,
-	RefusesConstrainedNetwork, RefusesUltraConstrainedNetwork bool
 	// UsesClassicLoadingMode, UsesPipelining and UsesExtendedBackgroundIdleMode are
 	// kept without effect: there is one loader, pipelining is deprecated, and a
 	// program is not sent to the background.

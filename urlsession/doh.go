@@ -161,15 +161,6 @@ func (r *DoHResolver) exchange(ctx context.Context, question []byte) (answer []b
 	return answer, age, err
 }
 
-// cachedResolver is the Resolver with a cache.
-func (c *Configuration) cachedResolver() proxy.Resolver {
-	if cache, ok := c.Resolver.(*proxy.Cache); ok {
-		return cache
-	}
-
-	return &proxy.Cache{Resolver: c.Resolver}
-}
-
 // bindResolver gives a DoHResolver that has no session the first one that is made with
 // it.
 func bindResolver(r proxy.Resolver, s *core) {

@@ -99,6 +99,11 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		Expansion:          c.MaximumExpansion,
 		Retry:              c.Retry.engine(),
 
+		Path:                      c.monitor(),
+		RefusesCellular:           c.RefusesCellular,
+		RefusesExpensiveNetwork:   c.RefusesExpensiveNetwork,
+		RefusesConstrainedNetwork: c.RefusesConstrainedNetwork,
+
 		WaitsForConnectivity: c.WaitsForConnectivity,
 		NetworkServiceType:   c.NetworkServiceType,
 		Multipath:            c.MultipathServiceType != MultipathNone,

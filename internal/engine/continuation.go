@@ -139,7 +139,7 @@ func (c *continued) goOn(cause error) error {
 			return cause
 		}
 		pause, ok := c.of.delay(c.futile, after)
-		if !ok || c.of.rest(pause) != nil {
+		if !ok || c.of.rest(pause, nil) != nil {
 			return cause
 		}
 		c.made++

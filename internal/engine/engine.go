@@ -20,6 +20,7 @@ import (
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/internal/httpcache"
+	"github.com/urlkit/urlkit/path"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/proxy"
 	"github.com/urlkit/urlkit/registry"
@@ -76,6 +77,10 @@ type Config struct {
 	CachePolicy protocols.CachePolicy // of requests that leave the default
 	Header      http.Header           // what the protocols add to HTTP requests that lack it: Vary may name it
 	Now         func() time.Time      // the wall clock, by which responses age; nil: time.Now
+
+	Path path.Monitor // nil: nothing is known of the path
+
+	RefusesCellular, RefusesExpensiveNetwork, RefusesConstrainedNetwork bool // paths, as Path tells
 
 	WaitsForConnectivity bool                         // where there is no path a load waits for one
 	NetworkServiceType   protocols.NetworkServiceType // of requests that leave the default

@@ -89,6 +89,10 @@ func (l *load) failure(op string, failing *url.URL, err error, phase string) err
 		return e
 	}
 	e.Code = Classify(err)
+	var coded *protocols.Error
+	if errors.As(err, &coded) {
+		e.NetworkUnavailableReason = coded.NetworkUnavailableReason
+	}
 	// A protocol's own *Error gives its code; its text need not stand twice.
 	if inner, ok := e.Err.(*protocols.Error); ok && inner.Op == "" && inner.Err != nil { //nolint:errorlint // only the outermost
 		e.Err = inner.Err

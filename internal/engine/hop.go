@@ -185,7 +185,7 @@ func (h *hop) load() (*protocols.Response, error) {
 	if err == nil {
 		h.request.Trace.Mark(protocols.ResponseStart)
 	}
-	if err != nil && (h.of.waits.Load() == 0 || !unconnected(err)) { // a load that waits may try for days
+	if err != nil && (h.of.waits.Load() == 0 || !unconnected(err) && !unresolved(err)) { // a load that waits may try for days
 		h.collect(nil, 0, err)
 	}
 
@@ -255,6 +255,10 @@ func (h *hop) call() (resp *protocols.Response, err error) {
 			resp, err = nil, protocols.Errorf(protocols.Unknown, "the protocol of scheme %q panicked: %v", h.match.Scheme.Name, p)
 		}
 	}()
+
+	if err := h.permitted(); err != nil {
+		return nil, err
+	}
 
 	return h.match.Protocol.Load(h, &h.request)
 }

@@ -79,6 +79,7 @@ type load struct {
 	retries     int                     // that the policy made
 	reason      RetryReason             // of the next hop
 	waits       atomic.Int32            // for connectivity
+	grace       int                     // attempts with a resolver that is not ready
 	opened      atomic.Bool             // a body that is not in memory
 	answers     atomic.Pointer[answers] // to challenges; nil: none
 	lead        atomic.Pointer[flight]  // others wait for its response; nil: none do

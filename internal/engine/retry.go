@@ -94,7 +94,7 @@ func (l *load) repeats(h *hop, err error) bool {
 		l.reason = RetryConnectivity
 	case l.failedForNow(h, err):
 		pause, ok := l.delay(l.retries, 0)
-		if !ok || l.rest(pause) != nil {
+		if !ok || l.rest(pause, nil) != nil {
 			return false
 		}
 		l.retries++
@@ -134,7 +134,7 @@ func (l *load) answeredForNow(h *hop, resp *protocols.Response) (bool, error) {
 		return false, nil
 	}
 	h.drain(resp)
-	if err := l.rest(pause); err != nil {
+	if err := l.rest(pause, nil); err != nil {
 		return false, at("response", err)
 	}
 	l.retries++
@@ -176,17 +176,19 @@ func (l *load) delay(attempts int, after time.Duration) (time.Duration, bool) {
 	return delay, true
 }
 
-// rest waits. Its error is what ended the load. Meanwhile the request's clock
+// rest waits for so long, or until wait returns; nil: for so long. Its error is what
+// ended the load. Meanwhile the request's clock
 // stands still, and that of the resource runs. A task that is suspended by then
 // goes on when it is resumed.
-func (l *load) rest(pause time.Duration) error {
+func (l *load) rest(pause time.Duration, wait func(context.Context)) error {
 	l.idling()
 	defer l.waiting()
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-l.ctx.Done():
+	ctx, cancel := context.WithTimeout(l.ctx, pause)
+	defer cancel()
+	if wait == nil {
+		<-ctx.Done()
+	} else {
+		wait(ctx)
 	}
 	if l.ctx.Err() == nil && l.task.Held != nil {
 		if err := l.task.Held(); err != nil {

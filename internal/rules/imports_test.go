@@ -133,9 +133,15 @@ var importRows = []row{
 		"the interfaces of the stores speak of requests, responses and credentials, and of nothing else",
 	},
 	{
+		"path",
+		[]string{"path"},
+		nil,
+		"what the system says of the path is asked of the system, and known without a session",
+	},
+	{
 		"engine",
 		[]string{"internal/engine"},
-		[]string{"protocols", "registry", "ats", "proxy", "storage", "internal/httpauth", "internal/httpcache", "golang.org/x"},
+		[]string{"protocols", "registry", "ats", "path", "proxy", "storage", "internal/httpauth", "internal/httpcache", "golang.org/x"},
 		"stores, decoders and verifiers reach the engine as interfaces; whoever tests a protocol through it downloads golang.org/x at most",
 	},
 	{
@@ -184,7 +190,7 @@ var importRows = []row{
 		"urlsession",
 		[]string{"urlsession"},
 		[]string{
-			"internal/engine", "internal/goroutine", "internal/multipart", "internal/publish", "registry", "ats/...", "proxy/...", "storage/...", "protocols", "protocols/standard",
+			"internal/engine", "internal/goroutine", "internal/multipart", "internal/publish", "registry", "ats/...", "path", "proxy/...", "storage/...", "protocols", "protocols/standard",
 			"golang.org/x", "github.com/andybalholm/brotli", "github.com/klauspost/compress",
 		},
 		"the one place where all is wired together; it sees the built-ins through their list",
@@ -229,7 +235,7 @@ var importRows = []row{
 		"command",
 		[]string{"cmd/urlkit"},
 		[]string{
-			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
+			"protocols/...", "registry", "ats/...", "path", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
 			"urlsessiontest/...", "cmd/...", "golang.org/x",
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/vbauerster",
 		},
@@ -239,7 +245,7 @@ var importRows = []row{
 		"programs",
 		[]string{"cmd/...", "examples/..."},
 		[]string{
-			"protocols/...", "registry", "ats/...", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
+			"protocols/...", "registry", "ats/...", "path", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
 			"urlsessiontest/...", "cmd/...", "golang.org/x",
 		},
 		"a program here can do no more than one elsewhere: it uses what is public",
@@ -248,7 +254,7 @@ var importRows = []row{
 
 // authors are the packages that an author of a protocol gets, directly or by the conformance suite. Their tests are
 // held to what they are held to: "go mod tidy" follows the tests of what a module imports.
-var authors = []string{"protocols", "registry", "ats", "proxy", "storage", "conformance", "internal/engine", "internal/httpauth", "internal/httpcache"}
+var authors = []string{"protocols", "registry", "ats", "path", "proxy", "storage", "conformance", "internal/engine", "internal/httpauth", "internal/httpcache"}
 
 func TestImports(t *testing.T) {
 	for _, p := range goList(t, "./...") {

@@ -1,0 +1,39 @@
+package urlsession_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/path"
+	"github.com/urlkit/urlkit/urlsession"
+)
+
+// A session refuses kinds of paths, and says which.
+func TestRefusedPath(t *testing.T) {
+	leak.Check(t)
+	const cellular, expensive, constrained = urlsession.UnavailableCellular, urlsession.UnavailableExpensive, urlsession.UnavailableConstrained
+	tests := []struct {
+		change func(*urlsession.Configuration)
+		reason urlsession.NetworkUnavailableReason
+		code   urlsession.Code
+	}{
+		{func(c *urlsession.Configuration) { c.RefusesCellular = true }, cellular, urlsession.DataNotAllowed},
+		{func(c *urlsession.Configuration) { c.RefusesExpensiveNetwork = true }, expensive, urlsession.NotConnectedToInternet},
+		{func(c *urlsession.Configuration) { c.RefusesConstrainedNetwork = true }, constrained, urlsession.NotConnectedToInternet},
+	}
+	for i, tt := range tests {
+		s := session(t, func(c *urlsession.Configuration) {
+			c.PathMonitor = path.NewScripted(path.Path{Satisfied: true, Cellular: true, Expensive: true, Constrained: true})
+			tt.change(c)
+		})
+		task := s.DataTask(get(t, "https://a.example/"))
+		task.Resume()
+		err := wait(t, task)
+		wantCode(t, err, tt.code)
+		var e *urlsession.Error
+		if !errors.As(err, &e) || e.NetworkUnavailableReason != tt.reason || tt.reason.Raw() != i {
+			t.Errorf("%v has the reason %q", err, e.NetworkUnavailableReason)
+		}
+	}
+}
