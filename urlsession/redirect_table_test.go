@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/storage"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -194,7 +195,7 @@ func TestRedirectSetsCookies(t *testing.T) {
 		for name, s := range map[string]*urlsession.Session{
 			"without a delegate": session(t, nil),
 			"with one":           delegated(t, (&recorder{}).delegate(), nil),
-			"refusing":           session(t, func(c *urlsession.Configuration) { c.CookieAcceptPolicy = 2 }),
+			"refusing":           session(t, func(c *urlsession.Configuration) { c.CookieAcceptPolicy = storage.AcceptNever }),
 			"attaching none":     session(t, func(c *urlsession.Configuration) { c.OmitsCookies = true }),
 		} {
 			want := "Cookie: fr=anjd&232; nm=sddf&232"
