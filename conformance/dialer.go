@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/urlkit/urlkit/internal/fault"
 	"github.com/urlkit/urlkit/protocols"
@@ -67,15 +68,22 @@ func (d *dialer) Dial(ctx context.Context, trace *protocols.Trace, p proxy.Param
 	return d.keep(&wire{Conn: conn, dialer: d, fault: f})
 }
 
-// DialPacket implements engine.Dialer.
-func (d *dialer) DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error) {
-	d.asked()
+// DialPacket implements engine.Dialer. Of the faults it knows Deny: what is sent in
+// datagrams is lost, repeated and late as it is.
+func (d *dialer) DialPacket(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, addr string) (net.PacketConn, []net.Addr, error) {
+	i := d.asked()
+	if d.hold != nil {
+		d.hold(ctx)
+	}
+	if f := d.plan(i); f.Kind == fault.Deny {
+		return nil, nil, &net.OpError{Op: "dial", Net: "udp", Err: syscall.ECONNREFUSED}
+	}
 	target, err := d.resolve(addr)
 	if err != nil {
 		return nil, nil, err
 	}
 
-	return new(proxy.Dialer).DialPacket(ctx, p, target)
+	return new(proxy.Dialer).DialPacket(ctx, trace, p, target)
 }
 
 func (d *dialer) asked() int {

@@ -159,7 +159,7 @@ func unlocked(ctx context.Context, r *rig) error {
 // beside holds one load inside a method of the Client, and starts another.
 func (r *rig) beside(ctx context.Context, method string, req *protocols.Request) error {
 	other, err := r.ask(r.main())
-	if r.network() {
+	if r.network() && req.URL.Hostname() != stranger {
 		// To a host that cannot be reached: the two may share nothing but a lock.
 		other, err = r.astray()
 	}

@@ -58,3 +58,17 @@ func InfoOf(c net.Conn) *ConnInfo {
 
 	return &ConnInfo{Local: c.LocalAddr(), Remote: c.RemoteAddr(), TLS: state}
 }
+
+// PeersOf gives all addresses of the host that a connection of Client.DialPacket was
+// made for, in the order in which they are to be tried; first is the one that
+// DialPacket gave. For another than the first, DialPacket is called with the address
+// itself. The result is not to be changed.
+func PeersOf(c net.PacketConn, first net.Addr) []net.Addr {
+	if w, ok := c.(interface{ Peers() []net.Addr }); ok {
+		if peers := w.Peers(); len(peers) > 0 {
+			return peers
+		}
+	}
+
+	return []net.Addr{first}
+}

@@ -33,7 +33,9 @@ type Client interface {
 	Dial(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// DialPacket is the same for datagrams: a connection and the address to write
-	// to. It fails where the route carries no datagrams (Route.Packets false).
+	// to. It fails where the route carries no datagrams (Route.Packets false). Under
+	// a scheme that is Encrypted the datagrams have to be QUIC's (RFC 9000), secured
+	// by TLSConfig.
 	DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error)
 
 	// TLSConfig is the TLS configuration for one connection attempt to host:

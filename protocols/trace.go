@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -176,3 +177,15 @@ func (t *Trace) Complete() {
 	defer t.mu.Unlock()
 	t.complete = true
 }
+
+type untraced struct{}
+
+// WithoutTrace is ctx for work that a load begins for those to come: a connection
+// beside the one that serves it, say. What a Client does under it is not recorded in
+// the load's Trace.
+func WithoutTrace(ctx context.Context) context.Context {
+	return context.WithValue(ctx, untraced{}, true)
+}
+
+// Untraced tells whether ctx comes from WithoutTrace.
+func Untraced(ctx context.Context) bool { return ctx.Value(untraced{}) != nil }

@@ -273,7 +273,7 @@ func TestCancelledBefore(t *testing.T) {
 		if !errors.Is(err, protocols.Cancelled) || !errors.Is(err, context.Canceled) || !errors.Is(err, reason) {
 			t.Errorf("%s: %v", host, err)
 		}
-		if _, _, err := d.DialPacket(ctx, proxy.Parameters{}, host+":"+port); !errors.Is(err, reason) {
+		if _, _, err := d.DialPacket(ctx, nil, proxy.Parameters{}, host+":"+port); !errors.Is(err, reason) {
 			t.Errorf("datagrams to %s: %v", host, err)
 		}
 	}
@@ -290,12 +290,22 @@ func TestDialPacket(t *testing.T) {
 			}
 			defer server.Close()
 			_, port, _ := net.SplitHostPort(server.LocalAddr().String())
-			d := &proxy.Dialer{Resolver: answers{"udp.test": addresses(host)}}
-			conn, peer, err := d.DialPacket(context.Background(), proxy.Parameters{}, "udp.test:"+port)
+			d := &proxy.Dialer{Resolver: answers{"udp.test": addresses(host, "192.0.2.7")}}
+			trace := &protocols.Trace{}
+			conn, peers, err := d.DialPacket(context.Background(), trace, proxy.Parameters{}, "udp.test:"+port)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
+			peer := peers[0]
+			if len(peers) != 2 || peers[1].String() != "192.0.2.7:"+port {
+				t.Errorf("the peers are %v", peers)
+			}
+			for _, e := range []protocols.Event{protocols.DomainLookupStart, protocols.DomainLookupEnd, protocols.ConnectStart} {
+				if trace.Time(e).IsZero() {
+					t.Errorf("event %d was not marked", e)
+				}
+			}
 			if _, ok := conn.(*net.UDPConn); !ok || peer.String() != server.LocalAddr().String() {
 				t.Errorf("got a %T and peer %v", conn, peer)
 			}
@@ -312,11 +322,11 @@ func TestDialPacket(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := new(proxy.Dialer).DialPacket(context.Background(), proxy.Parameters{}, "host:0"); !errors.Is(err, protocols.BadURL) {
+	if _, _, err := new(proxy.Dialer).DialPacket(context.Background(), nil, proxy.Parameters{}, "host:0"); !errors.Is(err, protocols.BadURL) {
 		t.Errorf("port 0 gives %v", err)
 	}
 	d := &proxy.Dialer{Resolver: answers{}}
-	if _, _, err := d.DialPacket(context.Background(), proxy.Parameters{}, "none.test:1"); !errors.Is(err, protocols.CannotFindHost) {
+	if _, _, err := d.DialPacket(context.Background(), nil, proxy.Parameters{}, "none.test:1"); !errors.Is(err, protocols.CannotFindHost) {
 		t.Errorf("no such host gives %v", err)
 	}
 }

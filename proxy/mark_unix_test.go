@@ -55,7 +55,7 @@ func TestServiceTypeMarksSockets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				packets, _, err := new(proxy.Dialer).DialPacket(t.Context(), p, addr)
+				packets, _, err := new(proxy.Dialer).DialPacket(t.Context(), nil, p, addr)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -42,7 +42,7 @@ func TestRequiresDNSSEC(t *testing.T) {
 			d := &proxy.Dialer{Resolver: row.resolver}
 			required := proxy.Parameters{RequiresDNSSEC: true}
 			conn, err := d.Dial(t.Context(), nil, required, "tcp", net.JoinHostPort(row.host, port))
-			packets, _, packetErr := d.DialPacket(t.Context(), required, net.JoinHostPort(row.host, port))
+			packets, _, packetErr := d.DialPacket(t.Context(), nil, required, net.JoinHostPort(row.host, port))
 			if row.connects {
 				if err != nil || packetErr != nil {
 					t.Fatal(err, packetErr)

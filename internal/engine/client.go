@@ -80,50 +80,35 @@ func (c client) Dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	conn, err := c.engine.config.Dialer.Dial(ctx, h.request.Trace, h.parameters, network, addr)
+	conn, err := c.engine.config.Dialer.Dial(ctx, h.trace(ctx), h.parameters, network, addr)
 	if err != nil {
 		return nil, at("connect", err)
 	}
 	if h.match.Security == protocols.Cleartext { // else TLS is part of connecting
-		h.request.Trace.Mark(protocols.ConnectEnd)
+		h.trace(ctx).Mark(protocols.ConnectEnd)
 	}
 	h.checks.dialled.Store(true)
 
 	return watch(ctx, h, conn), nil
 }
 
-// DialPacket is Dial for datagrams.
+// DialPacket is Dial for datagrams. Those of a scheme that declares encryption
+// have to be QUIC's.
 func (c client) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
 	h, err := c.dialling(ctx, addr)
 	if err != nil {
 		return nil, nil, err
 	}
-	if h.match.Security != protocols.Cleartext {
-		// Only a clear-text scheme can be judged without looking at the datagrams;
-		// QUIC has its own rule when it joins.
+	if h.match.Security == protocols.Upgrades {
 		return nil, nil, protocols.Errorf(protocols.AppTransportSecurityRequiresSecureConnection,
-			"datagrams of the scheme %q cannot be checked for encryption", h.match.Scheme.Name)
+			"datagrams of the scheme %q, which upgrades, cannot be checked for encryption", h.match.Scheme.Name)
 	}
-	conn, peer, err := c.engine.config.Dialer.DialPacket(ctx, h.parameters, addr)
+	conn, peers, err := c.engine.config.Dialer.DialPacket(ctx, h.trace(ctx), h.parameters, addr)
 	if err != nil {
 		return nil, nil, at("connect", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 
-	return &packetConn{conn, stop}, peer, nil
-}
-
-// packetConn is closed when its load ends.
-type packetConn struct {
-	net.PacketConn
-
-	stop func() bool
-}
-
-func (c *packetConn) Close() error {
-	c.stop()
-
-	return c.PacketConn.Close()
+	return watchPackets(ctx, h, conn, peers), peers[0], nil
 }
 
 // dialling judges a connection before it is made.
@@ -160,7 +145,7 @@ func (c client) TLSConfig(ctx context.Context, host string) *tls.Config {
 		return &tls.Config{ServerName: host, VerifyConnection: func(tls.ConnectionState) error { return errForeignContext }}
 	}
 
-	return h.tlsConfig(host)
+	return h.tlsConfig(ctx, host)
 }
 
 // Authenticate asks for a credential inside a live connection.

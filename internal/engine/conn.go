@@ -79,6 +79,7 @@ type checks struct {
 	dialled atomic.Bool  // a connection was made
 	over    atomic.Bool  // Load has returned: the time for a preamble is past
 	bare    atomic.Bool  // a server asked for a certificate and was given none
+	quic    atomic.Bool  // a QUIC connection claimed a session: it may move to another socket
 }
 
 // verified notes a handshake that Client.TLSConfig made.

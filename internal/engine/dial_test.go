@@ -35,7 +35,7 @@ func TestDialIsJudged(t *testing.T) {
 		{"no port", protocols.Cleartext, "custom://localhost/", "localhost", false, protocols.BadURL},
 		{"datagrams in clear text, locally", protocols.Cleartext, "custom://localhost/", "", true, 0},
 		{"datagrams in clear text, elsewhere", protocols.Cleartext, "custom://localhost/", "public.example:1", true, protocols.AppTransportSecurityRequiresSecureConnection},
-		{"datagrams of an encrypted scheme", protocols.Encrypted, "custom://localhost/", "", true, protocols.AppTransportSecurityRequiresSecureConnection},
+		{"datagrams of an encrypted scheme", protocols.Encrypted, "custom://localhost/", "", true, 0},
 		{"datagrams of one that upgrades", protocols.Upgrades, "custom://localhost/", "", true, protocols.AppTransportSecurityRequiresSecureConnection},
 	}
 	for _, tt := range tests {

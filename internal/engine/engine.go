@@ -43,7 +43,7 @@ var ErrInvalidated = errors.New("the session has been invalidated")
 // the conformance suite puts faults between.
 type Dialer interface {
 	Dial(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, network, addr string) (net.Conn, error)
-	DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error)
+	DialPacket(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, addr string) (net.PacketConn, []net.Addr, error)
 }
 
 // Decoder undoes one content coding. Close gives its buffers back; it does not

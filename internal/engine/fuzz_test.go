@@ -29,7 +29,7 @@ func (r *recorder) Dial(context.Context, *protocols.Trace, proxy.Parameters, str
 	return r, nil
 }
 
-func (r *recorder) DialPacket(context.Context, proxy.Parameters, string) (net.PacketConn, net.Addr, error) {
+func (r *recorder) DialPacket(context.Context, *protocols.Trace, proxy.Parameters, string) (net.PacketConn, []net.Addr, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 

@@ -25,7 +25,7 @@ func (d *asked) Dial(_ context.Context, _ *protocols.Trace, p proxy.Parameters, 
 	return &d.recorder, nil
 }
 
-func (d *asked) DialPacket(_ context.Context, p proxy.Parameters, _ string) (net.PacketConn, net.Addr, error) {
+func (d *asked) DialPacket(_ context.Context, _ *protocols.Trace, p proxy.Parameters, _ string) (net.PacketConn, []net.Addr, error) {
 	d.parameters = append(d.parameters, p)
 
 	return nil, nil, protocols.CannotConnectToHost

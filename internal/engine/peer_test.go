@@ -201,12 +201,12 @@ func (d *to) Dial(ctx context.Context, trace *protocols.Trace, p proxy.Parameter
 	return (&proxy.Dialer{}).Dial(ctx, trace, p, network, d.addr)
 }
 
-func (d *to) DialPacket(ctx context.Context, p proxy.Parameters, addr string) (net.PacketConn, net.Addr, error) {
+func (d *to) DialPacket(ctx context.Context, trace *protocols.Trace, p proxy.Parameters, addr string) (net.PacketConn, []net.Addr, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, addr)
 	d.mu.Unlock()
 
-	return (&proxy.Dialer{}).DialPacket(ctx, p, d.addr)
+	return (&proxy.Dialer{}).DialPacket(ctx, trace, p, d.addr)
 }
 
 func (d *to) dialled() int {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/tls"
 	"sync"
 
@@ -58,7 +59,7 @@ func (t *tlsConfigs) forget() {
 func (t *tlsConfigs) policy(floor ats.Floor) string { return t.of(floor).key }
 
 // tlsConfig is the configuration for one handshake of the hop.
-func (h *hop) tlsConfig(host string) *tls.Config {
+func (h *hop) tlsConfig(ctx context.Context, host string) *tls.Config {
 	t := &h.of.engine.tls
 	config := &tls.Config{}
 	if t.base != nil {
@@ -77,7 +78,7 @@ func (h *hop) tlsConfig(host string) *tls.Config {
 	h.askCertificate(config)
 	config.ClientSessionCache = t.of(floor).sessions
 	verify := config.VerifyConnection
-	trace := h.request.Trace
+	trace := h.trace(ctx)
 	trace.Mark(protocols.SecureConnectionStart)
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		if verify != nil {
@@ -93,4 +94,13 @@ func (h *hop) tlsConfig(host string) *tls.Config {
 	}
 
 	return config
+}
+
+// trace is where a connection that is made under ctx is recorded; nil: nowhere.
+func (h *hop) trace(ctx context.Context) *protocols.Trace {
+	if protocols.Untraced(ctx) {
+		return nil
+	}
+
+	return h.request.Trace
 }

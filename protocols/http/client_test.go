@@ -26,6 +26,10 @@ type testClient struct {
 	dial  func(ctx context.Context, addr string) (net.Conn, error)
 	dials atomic.Int32
 
+	packet  func(addr string) string // where datagrams go; nil: to addr
+	packets atomic.Int32             // calls of DialPacket
+	cache   tls.ClientSessionCache
+
 	mu       sync.Mutex
 	addrs    []string
 	informed []*protocols.Response
@@ -70,12 +74,27 @@ func (w *watched) ConnInfo() *protocols.ConnInfo {
 	return &protocols.ConnInfo{Local: w.LocalAddr(), Remote: w.RemoteAddr(), Proxied: true}
 }
 
-func (c *testClient) DialPacket(context.Context, string) (net.PacketConn, net.Addr, error) {
-	return nil, nil, errors.ErrUnsupported
+// DialPacket opens a socket, as package proxy does.
+func (c *testClient) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
+	c.packets.Add(1)
+	if c.packet != nil {
+		addr = c.packet(addr)
+	}
+	peer, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: peer.IP})
+	if err != nil {
+		return nil, nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+
+	return conn, peer, nil
 }
 
 func (c *testClient) TLSConfig(_ context.Context, host string) *tls.Config {
-	return &tls.Config{RootCAs: c.roots, ServerName: host}
+	return &tls.Config{RootCAs: c.roots, ServerName: host, ClientSessionCache: c.cache}
 }
 
 func (c *testClient) Authenticate(context.Context, *protocols.Challenge) (*protocols.Credential, error) {

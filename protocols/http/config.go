@@ -19,6 +19,8 @@ const (
 	defaultIdleConnections    = 100
 	defaultContinueTimeout    = time.Second
 	defaultHeaderBytes        = 256 << 10
+	defaultHeadStart          = 300 * time.Millisecond
+	defaultCoolDown           = time.Minute
 )
 
 // pingAfter is how long an HTTP/2 connection may be silent before it is asked
@@ -47,8 +49,28 @@ type Config struct {
 	// Header are fields that a request gets where it has none of that name. Without
 	// a User-Agent in either place none is sent.
 	Header nethttp.Header
-	// OmitsHTTP2 keeps https to HTTP/1.1.
+	// OmitsHTTP2 keeps https to HTTP/1.1 where it runs over TCP.
 	OmitsHTTP2 bool
+
+	// OmitsHTTP3 keeps https to TCP. A build with the tag urlkit_nohttp3 does too.
+	OmitsHTTP3 bool
+	// HTTP3HeadStart is how long HTTP/3 is tried alone before TCP is tried beside it;
+	// default 300 ms.
+	HTTP3HeadStart time.Duration
+	// HTTP3CoolDown is how long HTTP/3 is not tried where it did not work; default 1
+	// minute. Each failure after the next one doubles it, to 1 hour.
+	HTTP3CoolDown time.Duration
+	// EnablesEarlyData lets GET and HEAD without a body be sent before the handshake
+	// with a server that is known is complete (0-RTT, RFC 8470): somebody on the way
+	// can send them to it again.
+	EnablesEarlyData bool
+	// AlternativeServices keeps what origins say of where they serve HTTP/3; nil:
+	// memory of the scheme's instance.
+	AlternativeServices protocols.AlternativeServiceStore
+	// HTTPSRecords asks the DNS where a host serves HTTP/3 (RFC 9460), for connections
+	// to hosts of which nothing is known; nil: it is not asked. It returns promptly
+	// when ctx ends, and is safe for concurrent use.
+	HTTPSRecords func(ctx context.Context, host string, port uint16) ([]protocols.AlternativeService, error)
 }
 
 // Schemes gives "http" and "https" for a registry. Every session gets instances,
@@ -84,6 +106,8 @@ func (c *Config) fill() {
 	setting(&c.MaximumIdleConnections, defaultIdleConnections, math.MaxInt)
 	setting(&c.ExpectContinueTimeout, defaultContinueTimeout, math.MaxInt64)
 	setting(&c.MaximumHeaderBytes, defaultHeaderBytes, math.MaxInt32)
+	setting(&c.HTTP3HeadStart, defaultHeadStart, attemptPatience)
+	setting(&c.HTTP3CoolDown, defaultCoolDown, math.MaxInt64/2)
 }
 
 func setting[T int | int64 | time.Duration](value *T, standard, none T) {

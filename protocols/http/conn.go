@@ -39,6 +39,9 @@ type conn struct {
 	info   *protocols.ConnInfo
 	cancel context.CancelFunc // of the context that it was dialled with
 	shared bool               // takes several requests at once
+	quic   bool               // speaks HTTP/3
+
+	altUsed string // the field that its requests get; "": none
 
 	served   atomic.Bool // a request was sent over it
 	answered atomic.Bool // and answered
@@ -66,6 +69,25 @@ func (c *conn) count(n int) {
 	if g := c.socket.gather; g != nil {
 		g.loads.Store(int32(c.active))
 	}
+}
+
+// facts are those of the connection. Over QUIC they are complete once its handshake
+// is.
+func (c *conn) facts() *protocols.ConnInfo {
+	if codec, ok := c.wire.(interface{ facts() *protocols.ConnInfo }); ok {
+		return codec.facts()
+	}
+
+	return c.info
+}
+
+// proto is the ALPN name of what a shared connection speaks.
+func (c *conn) proto() string {
+	if c.quic {
+		return alpnHTTP3
+	}
+
+	return "h2"
 }
 
 // alive tells whether a connection can take a request. A shared one says so by its
@@ -192,7 +214,10 @@ func (s *socket) Unwrap() net.Conn { return s.Conn }
 
 func (s *socket) Close() error {
 	s.closed.Store(true)
-	err := s.Conn.Close()
+	var err error
+	if s.Conn != nil { // QUIC has none
+		err = s.Conn.Close()
+	}
 	if u := s.upload.Load(); u != nil {
 		go u.Close() // the caller holds the codec's lock, and the body's Close is the app's
 	}

@@ -19,8 +19,9 @@ type dial struct {
 	owner   *waiter // nil: served otherwise, or gone
 	trace   *protocols.Trace
 	cancel  context.CancelFunc
-	http2   bool // may be offered
-	dropped bool // nobody wants it
+	attempt *attempt // at HTTP/3, before TCP and beside it; nil: none
+	http2   bool     // may be offered
+	dropped bool     // nobody wants it
 }
 
 // dialFor starts the attempts that those who wait may have, beginning with from
@@ -37,6 +38,11 @@ func (p *pool) dialFor(h *host, from *waiter) {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
 		w.dial = &dial{host: h, owner: w, trace: w.trace, cancel: cancel, http2: p.mayShare(h)}
 		h.dials = append(h.dials, w.dial)
+		if w.plan != nil && h.attempt == nil && h.shared == nil && !p.blocked(h.key) {
+			w.dial.attempt, w.plan = w.plan, nil
+			h.racing = true
+			p.begin(ctx, h, w.dial.attempt)
+		}
 		go p.run(ctx, w.dial)
 	}
 }
@@ -47,7 +53,7 @@ func (p *pool) mayDial(h *host) bool {
 	switch {
 	case h.shared != nil || len(h.dials)+len(h.idle) >= h.waiting.len():
 		return false
-	case p.mayShare(h) && h.version != spokeHTTP1:
+	case h.racing, p.mayShare(h) && h.version != spokeHTTP1:
 		return len(h.dials) == 0
 	case h.key.bind != "":
 		return h.open+len(h.dials) == 0
@@ -87,7 +93,7 @@ func cancelAll(dials []*dial) {
 
 // run makes the attempt and hands its outcome to those who wait.
 func (p *pool) run(ctx context.Context, d *dial) {
-	c, err := p.connect(ctx, d)
+	c, err := p.reach(ctx, d)
 	p.mu.Lock()
 	h := d.host
 	if d.dropped {
@@ -134,8 +140,13 @@ func (p *pool) run(ctx context.Context, d *dial) {
 func (p *pool) admit(c *conn) (ended []*conn, dropped []*dial) {
 	h := c.host
 	switch {
-	case c.shared && h.shared != nil:
+	case c.gone, c.shared && h.shared != nil:
 		c.gone = true
+	case c.quic:
+		h.shared = c // what the host speaks over TCP stays as it was known
+		for len(h.dials) > 0 {
+			dropped = append(dropped, h.drop(0))
+		}
 	case c.shared:
 		h.shared, h.version = c, spokeHTTP2
 		for len(h.dials) > 0 {

@@ -65,7 +65,7 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 		return false, ended(cause, err)
 	}
 	failed, opened := x.upload.failure()
-	unsent := neverBegun(err)
+	unsent := neverBegun(err) || x.conn.quic && unsent3(err)
 	if unsent {
 		x.pool.retire(x.conn, false)
 	}
@@ -101,6 +101,8 @@ func (x *exchange) classify(err error, was before) error {
 	switch {
 	case errors.As(err, &coded):
 		return err
+	case x.conn.quic:
+		return x.classify3(err)
 	case errors.As(err, &reset) && reset.fromPeer():
 		return x.resetByPeer(reset, was, err)
 	case refusedByGoAway(err):
@@ -179,6 +181,8 @@ func (x *exchange) bodyFailure(err error) error {
 		return errBodyClosed
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return err
+	case x.conn.quic:
+		return bodyFailure3(err)
 	case errors.As(err, &reset) && reset.fromPeer(), lost(err):
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	case x.cut():

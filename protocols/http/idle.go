@@ -92,6 +92,7 @@ func (p *pool) Close() error {
 			dropped = append(dropped, h.drop(0))
 		}
 	}
+	p.endAttempts()
 	if p.reaper != nil {
 		p.reaper.Stop()
 	}

@@ -19,9 +19,15 @@ type loader struct {
 }
 
 func newLoader(client protocols.Client, config Config, secure bool) *loader {
-	return &loader{&pool{
-		client: client, transport: newTransport(config), config: config, secure: secure, hosts: make(map[key]*host),
-	}}
+	p := &pool{client: client, transport: newTransport(config), config: config, secure: secure, hosts: make(map[key]*host)}
+	if secure {
+		if config.AlternativeServices == nil {
+			p.config.AlternativeServices = &memory{}
+		}
+		p.http3.init(&p.config)
+	}
+
+	return &loader{p}
 }
 
 // Load sends the request over a connection of the pool, once.
@@ -68,6 +74,9 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	if err == nil {
 		if c.shared && !c.answered.Swap(true) {
 			l.pool.changed(c)
+			if c.quic {
+				l.pool.works(c.host.key)
+			}
 		}
 		resp, err = x.begin(raw, out)
 	}
@@ -108,7 +117,10 @@ func (x *exchange) begin(raw *nethttp.Response, out *nethttp.Request) (*protocol
 	}
 	r := &x.Response
 	r.StatusCode, r.Header, r.Trailer = raw.StatusCode, raw.Header, raw.Trailer
-	r.Proto, r.Conn, r.ContentLength = x.proto(), x.conn.info, raw.ContentLength
+	r.Proto, r.Conn, r.ContentLength = x.proto(), x.conn.facts(), raw.ContentLength
+	if values := raw.Header["Alt-Svc"]; len(values) > 0 && x.pool.secure {
+		x.pool.learn(x.conn, values)
+	}
 	if value := raw.Header["Content-Type"]; len(value) > 0 {
 		setContentType(r, value[0])
 	}
@@ -151,7 +163,7 @@ func (x *exchange) check(raw *nethttp.Response) error {
 func (x *exchange) proto() string {
 	switch {
 	case x.conn.shared:
-		return "h2"
+		return x.conn.proto()
 	case x.raw.ProtoMinor == 0:
 		return "http/1.0"
 	default:

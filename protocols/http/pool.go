@@ -20,6 +20,7 @@ type pool struct {
 	transport *nethttp.Transport
 	config    Config
 	secure    bool
+	http3     http3State
 
 	mu     sync.Mutex // never held while the Client, a codec or the network is called
 	hosts  map[key]*host
@@ -27,6 +28,8 @@ type pool struct {
 	reaper *time.Timer
 	armed  bool
 	closed bool
+
+	breakdowns map[key]breakdown // of HTTP/3
 }
 
 // key says which requests may share connections.
@@ -47,6 +50,12 @@ type host struct {
 	waiting queue
 	version version
 	refuses bool // HTTP/2, by HTTP_1_1_REQUIRED
+
+	attempt   *attempt  // at HTTP/3; nil: none
+	racing    bool      // its head start is not over
+	upgradeAt time.Time // when HTTP/3 may be tried beside a connection over TCP; zero: not
+	altSvc    []string  // the field that was heard last
+	altSvcAt  time.Time
 }
 
 // version is what a host spoke last.
@@ -68,7 +77,11 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 		c = p.pick(h)
 	}
 	full := c == nil && h.shared != nil
+	upgrade := h.upgradeDue(c)
 	p.mu.Unlock()
+	if upgrade && p.mayQUIC(k) {
+		p.upgrade(ctx, h, req)
+	}
 	if req.Nested && !k.http1 && (full || c != nil && c.shared && c.Available() == 0) {
 		if c != nil {
 			p.release(c, true)
@@ -90,6 +103,7 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	if w.nested = req.Nested && k.bind == ""; w.nested {
 		w.priority = 2 // before all others, who may wait for it
 	}
+	w.plan = p.plan(k, req)
 	p.mu.Lock()
 	h.waiting.push(w)
 	p.dialFor(h, w)

@@ -15,6 +15,7 @@ type waiter struct {
 	nested   bool          // others may wait for it: no limit holds it up
 	ready    chan delivery // takes one
 	dial     *dial         // the attempt it started, while that runs
+	plan     *attempt      // at HTTP/3, which its dial may make; nil: none
 
 	queued         bool
 	before, behind *waiter

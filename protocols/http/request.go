@@ -34,6 +34,10 @@ func keyOf(req *protocols.Request, secure bool) key {
 // codec may look at it for a moment after a load is cancelled.
 func (x *exchange) outgoing(ctx context.Context, req *protocols.Request, defaults nethttp.Header) *nethttp.Request {
 	header, host := fields(req, defaults)
+	if x.conn.altUsed != "" {
+		header = header.Clone()
+		header["Alt-Used"] = []string{x.conn.altUsed}
+	}
 	u := req.URL
 	if req.Route.Forward != "" {
 		u = absolute(u)

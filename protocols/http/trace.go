@@ -63,10 +63,10 @@ func (w *watcher) got1xx(code int, header textproto.MIMEHeader) error {
 	}
 	proto := "http/1.1"
 	if w.x.conn.shared {
-		proto = "h2"
+		proto = w.x.conn.proto()
 	}
 	w.x.pool.client.Inform(w.x.ctx, &protocols.Response{
-		StatusCode: code, Header: nethttp.Header(header), Proto: proto, Body: protocols.NoBody, Conn: w.x.conn.info,
+		StatusCode: code, Header: nethttp.Header(header), Proto: proto, Body: protocols.NoBody, Conn: w.x.conn.facts(),
 	})
 
 	return nil

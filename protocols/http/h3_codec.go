@@ -1,0 +1,249 @@
+//go:build !urlkit_nohttp3
+
+package http
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	nethttp "net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// codec3 is HTTP/3 (RFC 9114) over one QUIC connection.
+type codec3 struct {
+	*http3.ClientConn
+
+	quic   *quic.Conn
+	life   context.Context // of the connection
+	early  bool            // made before the handshake was complete
+	decide time.Time       // when it has to be, at the latest
+
+	running  atomic.Int32 // requests without an answer
+	watching atomic.Bool
+	lost     atomic.Bool // closed because the peer had fallen silent
+	info     atomic.Pointer[protocols.ConnInfo]
+
+	mu      sync.Mutex
+	closed  bool
+	watch   *time.Timer
+	beneath []beneath // where it came from, and the path it is on
+}
+
+// beneath is a socket that a connection has used.
+type beneath struct {
+	transport *quic.Transport
+	packets   net.PacketConn
+}
+
+func (b beneath) end() {
+	_ = b.transport.Close()
+	_ = b.packets.Close()
+}
+
+// own gives the codec what is beneath it, to end with it.
+func (c *codec3) own(p *pool, of *conn, b beneath) {
+	c.beneath = []beneath{b}
+	context.AfterFunc(c.quic.Context(), func() {
+		of.socket.closed.Store(true)
+		c.end()
+		p.died(of, c.broken())
+	})
+}
+
+// RoundTrip sends a request and waits for the head of its answer.
+func (c *codec3) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
+	if err := sendable3(r); err != nil {
+		return nil, err
+	}
+	c.running.Add(1)
+	defer c.running.Add(-1)
+	c.listen()
+	if c.early && !c.settled() {
+		return c.hurry(r)
+	}
+	if r.Body != nil {
+		ctx, cancel := context.WithCancelCause(r.Context())
+		r = r.WithContext(ctx)
+		r.Body = &source{r.Body, cancel}
+	}
+
+	return c.ClientConn.RoundTrip(r)
+}
+
+// source is a request's body. Where it fails the request ends: else the codec would
+// wait for an answer to a part of it.
+type source struct {
+	io.ReadCloser
+
+	fail context.CancelCauseFunc
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && !errors.Is(err, errUploadClosed) { // only a bare one is the end
+		s.fail(err)
+	}
+
+	return n, err
+}
+
+// sendable3 refuses what the codec would not send, and yet wait for the answer to.
+func sendable3(r *nethttp.Request) error {
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	if ascii, err := httpguts.PunycodeHostPort(host); err != nil || !httpguts.ValidHostHeader(ascii) {
+		return protocols.Errorf(protocols.BadURL, "the request cannot be sent: its host is not valid")
+	}
+	if path := r.URL.RequestURI(); r.URL.Opaque != "" && (path == "" || path[0] != '/') {
+		return protocols.Errorf(protocols.BadURL, "the request cannot be sent: its path does not begin with a slash")
+	}
+	if err := sendable(r); err != nil {
+		return protocols.Errorf(protocols.BadURL, "the request cannot be sent: %w", err)
+	}
+
+	return nil
+}
+
+var (
+	errUnsettled = errors.New("http: the QUIC handshake was not completed in time")
+	errTooEarly  = errors.New("http: the server refused early data")
+)
+
+// settled tells whether the handshake is complete.
+func (c *codec3) settled() bool {
+	select {
+	case <-c.quic.HandshakeComplete():
+		return true
+	default:
+		return false
+	}
+}
+
+// hurry sends a request before the handshake is complete, if it is safe (RFC 8470
+// §2), and waits for it otherwise, but not for long: the path may be broken.
+func (c *codec3) hurry(r *nethttp.Request) (*nethttp.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	timer := time.AfterFunc(time.Until(c.decide), func() {
+		if !c.settled() {
+			cancel(errUnsettled)
+		}
+	})
+	sent := r.WithContext(ctx)
+	safe := r.Body == nil && (r.Method == nethttp.MethodGet || r.Method == nethttp.MethodHead)
+	switch {
+	case !safe:
+	case r.Method == nethttp.MethodGet:
+		sent.Method = http3.MethodGet0RTT
+	default:
+		sent.Method = http3.MethodHead0RTT
+	}
+	resp, err := c.ClientConn.RoundTrip(sent)
+	timer.Stop()
+	switch {
+	case errors.Is(context.Cause(ctx), errUnsettled) && err != nil:
+		c.giveUp()
+
+		return nil, errUnsettled
+	case err != nil && safe && c.settled() && !c.quic.ConnectionState().Used0RTT && r.Context().Err() == nil:
+		return nil, errTooEarly
+	case err == nil && safe && resp.StatusCode == nethttp.StatusTooEarly:
+		_ = resp.Body.Close()
+
+		return c.ClientConn.RoundTrip(r) // with the handshake behind it, once (RFC 8470 §5.2)
+	}
+
+	return resp, err
+}
+
+// listen closes the connection if its peer says nothing at all after a request: it
+// would acknowledge the packets, if it had got them.
+func (c *codec3) listen() {
+	if c.watching.Swap(true) {
+		return
+	}
+	stats := c.quic.ConnectionStats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.watch = time.AfterFunc(max(acknowledged, 4*stats.SmoothedRTT), func() {
+		waiting := c.running.Load() > 0
+		silent := c.quic.ConnectionStats().PacketsReceived == stats.PacketsReceived
+		if waiting && silent {
+			c.giveUp()
+
+			return
+		}
+		if c.watching.Store(false); waiting {
+			c.listen()
+		}
+	})
+}
+
+// giveUp closes a connection whose path is broken.
+func (c *codec3) giveUp() {
+	c.lost.Store(true)
+	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+}
+
+// Available is how many requests the connection takes: the codec makes those wait
+// that the peer does not allow yet.
+func (c *codec3) Available() int { return max(streams3-int(c.running.Load()), 0) }
+
+// InFlight is how many requests have no answer.
+func (c *codec3) InFlight() int { return int(c.running.Load()) }
+
+// Err is why the connection has ended.
+func (c *codec3) Err() error { return context.Cause(c.quic.Context()) }
+
+// Close says goodbye and ends what is beneath.
+func (c *codec3) Close() error {
+	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+	c.end()
+
+	return nil
+}
+
+func (c *codec3) end() {
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	if c.watch != nil {
+		c.watch.Stop()
+	}
+	all := c.beneath
+	c.mu.Unlock()
+	if closed {
+		return
+	}
+	for _, b := range all {
+		b.end()
+	}
+}
+
+// facts are those of the connection once its handshake is complete.
+func (c *codec3) facts() *protocols.ConnInfo {
+	if info := c.info.Load(); info != nil {
+		return info
+	}
+	state := c.quic.ConnectionState().TLS
+	info := &protocols.ConnInfo{Local: c.quic.LocalAddr(), Remote: c.quic.RemoteAddr(), TLS: &state}
+	if state.HandshakeComplete {
+		c.info.Store(info)
+	}
+
+	return info
+}

@@ -1,0 +1,95 @@
+//go:build !urlkit_nohttp3
+
+package http
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// textUnusable is what the codec says, in text alone, of a request that it has not
+// begun with. A test pins it.
+const textUnusable = "http3: conn unusable: "
+
+// unsent3 tells whether nothing of a request was acted on.
+func unsent3(err error) bool {
+	return errors.Is(err, errUnsettled) || errors.Is(err, errTooEarly) || errors.Is(err, quic.Err0RTTRejected) ||
+		strings.HasPrefix(err.Error(), textUnusable)
+}
+
+// broken tells whether the end of the connection says that HTTP/3 does not work
+// there, and TCP may.
+func (c *codec3) broken() bool {
+	var idle *quic.IdleTimeoutError
+	var transport *quic.TransportError
+	var application *quic.ApplicationError
+	switch cause := context.Cause(c.quic.Context()); {
+	case c.lost.Load(), errors.As(cause, &idle), errors.As(cause, &transport):
+		return true
+	case errors.As(cause, &application):
+		return application.ErrorCode != quic.ApplicationErrorCode(http3.ErrCodeNoError)
+	default:
+		return false
+	}
+}
+
+// ending tells of an error whether it is the end of the whole connection, and not
+// that of one stream.
+func ending(err error) bool {
+	var (
+		idle        *quic.IdleTimeoutError
+		transport   *quic.TransportError
+		application *quic.ApplicationError
+		reset       *quic.StatelessResetError
+	)
+
+	return errors.As(err, &idle) || errors.As(err, &reset) || errors.As(err, &transport) && transport.Remote ||
+		errors.As(err, &application) && (application.Remote || application.ErrorCode == quic.ApplicationErrorCode(http3.ErrCodeNoError)) ||
+		errors.Is(err, quic.ErrTransportClosed)
+}
+
+// classify3 is classify for HTTP/3.
+func (x *exchange) classify3(err error) error {
+	var reset *quic.StreamError
+	switch {
+	case errors.As(err, &reset) && reset.Remote:
+		switch http3.ErrCode(reset.ErrorCode) {
+		case http3.ErrCodeRequestRejected:
+			err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+		case http3.ErrCodeVersionFallback: // what is asked for is served over TCP (RFC 9114 §8.1)
+			x.pool.breakDown(x.conn.host.key)
+			x.pool.retire(x.conn, false)
+			err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
+		}
+
+		return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
+	case unsent3(err):
+		return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
+	case ending(err):
+		// Nobody has seen an answer, whether the connection was new or kept: both
+		// break in the same ways.
+		return connectionLost(fmt.Errorf("%w: %w", protocols.ErrStaleConnection, err))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", io.ErrUnexpectedEOF, brief(err))
+	default:
+		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+	}
+}
+
+// bodyFailure3 is bodyFailure for HTTP/3.
+func bodyFailure3(err error) error {
+	var reset *quic.StreamError
+	if errors.As(err, &reset) && reset.Remote || ending(err) {
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+
+	return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+}
