@@ -26,8 +26,8 @@ type testClient struct {
 	dial  func(ctx context.Context, addr string) (net.Conn, error)
 	dials atomic.Int32
 
-	packet  func(addr string) string // where datagrams go; nil: to addr
-	packets atomic.Int32             // calls of DialPacket
+	packet  atomic.Pointer[string] // where datagrams go; nil: where they are to
+	packets atomic.Int32           // calls of DialPacket
 	cache   tls.ClientSessionCache
 
 	mu       sync.Mutex
@@ -77,8 +77,8 @@ func (w *watched) ConnInfo() *protocols.ConnInfo {
 // DialPacket opens a socket, as package proxy does.
 func (c *testClient) DialPacket(ctx context.Context, addr string) (net.PacketConn, net.Addr, error) {
 	c.packets.Add(1)
-	if c.packet != nil {
-		addr = c.packet(addr)
+	if to := c.packet.Load(); to != nil {
+		addr = *to
 	}
 	peer, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {

@@ -41,6 +41,8 @@ func (x *exchange) Read(p []byte) (int, error) {
 		// A server that sees the request cancelled may end its answer, and win the
 		// race against the closing connection: such an end proves nothing.
 		return n, ended(x.ctx.Err(), io.ErrUnexpectedEOF)
+	case err == io.EOF && x.conn.quic && x.raw.ContentLength < 0 && halfFrame(x.raw.Body):
+		return n, io.ErrUnexpectedEOF
 	case err == io.EOF: // only a bare one is the end
 		x.Trailer = x.raw.Trailer
 		x.markSent()

@@ -28,15 +28,18 @@ type codec3 struct {
 	early  bool            // made before the handshake was complete
 	decide time.Time       // when it has to be, at the latest
 
-	running  atomic.Int32 // requests without an answer
-	watching atomic.Bool
-	lost     atomic.Bool // closed because the peer had fallen silent
-	info     atomic.Pointer[protocols.ConnInfo]
+	running atomic.Int32 // requests without an answer
+	lost    atomic.Bool  // closed because the peer had fallen silent
+	info    atomic.Pointer[protocols.ConnInfo]
 
-	mu      sync.Mutex
-	closed  bool
-	watch   *time.Timer
-	beneath []beneath // where it came from, and the path it is on
+	mu       sync.Mutex
+	closed   bool
+	beneath  []beneath   // the sockets: where it was made, and where it has moved to
+	watch    *time.Timer // calls look
+	watching bool
+	received uint64 // packets, when the first request was sent that none has come after
+	sent     uint64
+	since    time.Time
 }
 
 // beneath is a socket that a connection has used.
@@ -170,27 +173,37 @@ func (c *codec3) hurry(r *nethttp.Request) (*nethttp.Response, error) {
 // listen closes the connection if its peer says nothing at all after a request: it
 // would acknowledge the packets, if it had got them.
 func (c *codec3) listen() {
-	if c.watching.Swap(true) {
-		return
-	}
 	stats := c.quic.ConnectionStats()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return
+	if stats.PacketsReceived != c.received || c.since.IsZero() {
+		c.received, c.sent, c.since = stats.PacketsReceived, stats.PacketsSent, time.Now()
 	}
-	c.watch = time.AfterFunc(max(acknowledged, 4*stats.SmoothedRTT), func() {
-		waiting := c.running.Load() > 0
-		silent := c.quic.ConnectionStats().PacketsReceived == stats.PacketsReceived
-		if waiting && silent {
-			c.giveUp()
+	switch {
+	case c.watching || c.closed:
+		return
+	case c.watch == nil:
+		c.watch = time.AfterFunc(acknowledged, c.look)
+	default:
+		c.watch.Reset(acknowledged)
+	}
+	c.watching = true
+}
 
-			return
-		}
-		if c.watching.Store(false); waiting {
-			c.listen()
-		}
-	})
+// look judges the silence since the first of the requests that nothing came after.
+func (c *codec3) look() {
+	stats := c.quic.ConnectionStats()
+	c.mu.Lock()
+	silent := stats.PacketsReceived == c.received && stats.PacketsSent > c.sent
+	left := max(acknowledged, 4*stats.SmoothedRTT) - time.Since(c.since)
+	c.watching = silent && left > 0 && !c.closed
+	if c.watching {
+		c.watch.Reset(left)
+	}
+	c.mu.Unlock()
+	if silent && left <= 0 {
+		c.giveUp()
+	}
 }
 
 // giveUp closes a connection whose path is broken.

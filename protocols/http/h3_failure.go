@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/quic-go/quic-go"
@@ -15,9 +16,12 @@ import (
 	"github.com/urlkit/urlkit/protocols"
 )
 
-// textUnusable is what the codec says, in text alone, of a request that it has not
-// begun with. A test pins it.
-const textUnusable = "http3: conn unusable: "
+// What the codec says in text alone: of a request that it has not begun with, and of
+// a head that makes no sense. Tests pin both.
+const (
+	textUnusable = "http3: conn unusable: "
+	textNoHead   = "http3: invalid response: "
+)
 
 // unsent3 tells whether nothing of a request was acted on.
 func unsent3(err error) bool {
@@ -77,6 +81,8 @@ func (x *exchange) classify3(err error) error {
 		// Nobody has seen an answer, whether the connection was new or kept: both
 		// break in the same ways.
 		return connectionLost(fmt.Errorf("%w: %w", protocols.ErrStaleConnection, err))
+	case strings.HasPrefix(err.Error(), textNoHead):
+		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", io.ErrUnexpectedEOF, brief(err))
 	default:
@@ -92,4 +98,22 @@ func bodyFailure3(err error) error {
 	}
 
 	return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+}
+
+// halfFrame tells of a body that has ended whether that was in the middle of a frame
+// (RFC 9114 §7.1 forbids it). The codec takes such an end for a good one, and keeps
+// what it knows of the frame to itself.
+func halfFrame(body io.ReadCloser) bool {
+	v := reflect.ValueOf(body)
+	for _, field := range []string{"body", "str", "bytesRemainingInFrame"} {
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			return false
+		}
+		v = v.FieldByName(field)
+	}
+
+	return v.CanUint() && v.Uint() > 0
 }

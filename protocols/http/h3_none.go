@@ -5,6 +5,7 @@ package http
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // builtHTTP3: the tag urlkit_nohttp3 leaves HTTP/3 and quic-go out.
@@ -23,3 +24,5 @@ func unsent3(error) bool { return false }
 func (*exchange) classify3(err error) error { return err }
 
 func bodyFailure3(err error) error { return err }
+
+func halfFrame(io.ReadCloser) bool { return false }

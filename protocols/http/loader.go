@@ -19,7 +19,10 @@ type loader struct {
 }
 
 func newLoader(client protocols.Client, config Config, secure bool) *loader {
-	p := &pool{client: client, transport: newTransport(config), config: config, secure: secure, hosts: make(map[key]*host)}
+	p := &pool{
+		client: client, transport: newTransport(config), config: config, secure: secure,
+		patience: attemptPatience, hosts: make(map[key]*host),
+	}
 	if secure {
 		if config.AlternativeServices == nil {
 			p.config.AlternativeServices = &memory{}

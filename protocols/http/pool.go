@@ -21,6 +21,7 @@ type pool struct {
 	config    Config
 	secure    bool
 	http3     http3State
+	patience  time.Duration // attemptPatience
 
 	mu     sync.Mutex // never held while the Client, a codec or the network is called
 	hosts  map[key]*host

@@ -73,10 +73,10 @@ func (p *pool) begin(ctx context.Context, h *host, a *attempt) {
 	h.attempt = a
 	go func() {
 		defer close(a.done)
-		ctx, stop := context.WithTimeoutCause(ctx, attemptPatience, errPatience)
+		ctx, stop := context.WithTimeoutCause(ctx, p.patience, errPatience)
 		defer stop()
 		a.conn, a.err = p.tryHTTP3(ctx, a)
-		if a.err != nil && context.Cause(ctx) != errAbandoned && !errors.Is(a.err, errNoService) {
+		if a.err != nil && !errors.Is(context.Cause(ctx), errAbandoned) && !errors.Is(a.err, errNoService) {
 			p.breakDown(h.key)
 		}
 		a.cancel(nil)

@@ -1,0 +1,135 @@
+//go:build !urlkit_nohttp3
+
+package http
+
+import (
+	"io"
+	nethttp "net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/protocols"
+)
+
+// says tells how a request came: "early" before the handshake was complete.
+func says(w nethttp.ResponseWriter, r *nethttp.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	if r.TLS == nil || r.TLS.HandshakeComplete {
+		_, _ = io.WriteString(w, "late")
+	} else {
+		_, _ = io.WriteString(w, "early")
+	}
+}
+
+// connectAnew loads once, and drops the connection: its ticket and token stay.
+func connectAnew(t *testing.T, l *loader, url string) {
+	t.Helper()
+	get3(t, l, url, true)
+	eventually(t, "a ticket", func() bool { // it comes after the answer
+		forgetAll(l)
+		get3(t, l, url, true)
+		l.pool.mu.Lock()
+		defer l.pool.mu.Unlock()
+		for _, h := range l.pool.hosts {
+			return h.shared != nil && h.shared.wire.(*codec3).quic.ConnectionState().TLS.DidResume
+		}
+
+		return false
+	})
+	forgetAll(l)
+}
+
+// Early data is for those who allow it, and for safe requests.
+func TestEarlyData(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		body   string
+		allows bool
+		early  bool
+	}{
+		{"GET", "", true, true},
+		{"HEAD", "", true, true},
+		{"GET", "", false, false},
+		{"GET", "body", true, false},
+		{"POST", "", true, false},
+		{"DELETE", "", true, false},
+	} {
+		t.Run(tt.method+tt.body, func(t *testing.T) {
+			l, _, server := start3(t, "", Config{EnablesEarlyData: tt.allows}, says)
+			connectAnew(t, l, server.URL)
+			var body *protocols.Body
+			if tt.body != "" {
+				body = &protocols.Body{Bytes: []byte(tt.body), Length: int64(len(tt.body))}
+			}
+			req := request3(t, tt.method, server.URL, body)
+			req.AssumesHTTP3Capable = true
+			if _, _, err := fetch(t.Context(), l, req); err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range l.pool.hosts {
+				if got := h.shared.wire.(*codec3).quic.ConnectionState().Used0RTT; got != tt.early {
+					t.Errorf("sent early: %v", got)
+				}
+			}
+		})
+	}
+}
+
+// A server that finds a request too early gets it once more.
+func TestTooEarly(t *testing.T) {
+	var refused atomic.Int32
+	l, _, server := start3(t, "", Config{EnablesEarlyData: true}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/never" || r.URL.Path == "/" && refused.Add(1) == 1 {
+			w.WriteHeader(nethttp.StatusTooEarly)
+		}
+	})
+	refused.Store(1)
+	connectAnew(t, l, server.URL+"/other")
+	refused.Store(0)
+	for path, want := range map[string]int{"/": 200, "/never": 425} {
+		req := request3(t, "GET", server.URL+path, nil)
+		req.AssumesHTTP3Capable = true
+		resp, _, err := fetch(t.Context(), l, req)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s: %v, %v", path, resp, err)
+		}
+		forgetAll(l)
+	}
+}
+
+// A server that takes no early data any more, and a path that swallows it, cost a
+// request nothing but time.
+func TestEarlyDataLost(t *testing.T) {
+	leak.Check(t)
+	client := &testClient{}
+	l, client, server := start3(t, "h2", Config{EnablesEarlyData: true, HTTP3HeadStart: 300 * time.Millisecond}, says)
+	connectAnew(t, l, server.URL)
+	hole := blackHole(t)
+	client.packet.Store(&hole)
+	for _, method := range []string{"GET", "POST"} { // the first finds out, the second goes over TCP at once
+		req := request3(t, method, server.URL, nil)
+		req.AssumesHTTP3Capable = true
+		began := time.Now()
+		resp, _, err := fetch(t.Context(), l, req)
+		if err != nil || resp.Proto != "h2" || time.Since(began) > 3*time.Second {
+			t.Errorf("%s: %v after %v", method, err, time.Since(began))
+		}
+		forgetAll(l)
+	}
+
+	client.packet.Store(nil)
+	strict := serve3(t, client, "h2", &quic.Config{}, nethttp.HandlerFunc(says))
+	at := strings.TrimPrefix(strict.URL, "https://")
+	client.packet.Store(&at)
+	l.PathChanged() // what was broken is forgotten
+	req := request3(t, "GET", server.URL, nil)
+	req.AssumesHTTP3Capable = true
+	if _, _, err := fetch(t.Context(), l, req); err != nil {
+		t.Errorf("to a server that takes no early data: %v", err)
+	}
+}
