@@ -12,7 +12,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -105,8 +104,6 @@ func TestTooEarly(t *testing.T) {
 // A server that takes no early data any more, and a path that swallows it, cost a
 // request nothing but time.
 func TestEarlyDataLost(t *testing.T) {
-	leak.Check(t)
-	client := &testClient{}
 	l, client, server := start3(t, "h2", Config{EnablesEarlyData: true, HTTP3HeadStart: 300 * time.Millisecond}, says)
 	connectAnew(t, l, server.URL)
 	hole := blackHole(t)

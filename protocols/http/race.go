@@ -27,7 +27,8 @@ type service struct {
 // attempt is one attempt at HTTP/3. A host has one at a time.
 type attempt struct {
 	host    *host
-	service service // addr "": nothing is known yet
+	service service // of the attempt's own goroutine, once it has begun
+	asks    bool    // the DNS for the service
 	trace   *protocols.Trace
 	early   bool // the request that waits may be sent as early data
 	began   time.Time
@@ -56,7 +57,7 @@ func (p *pool) plan(k key, req *protocols.Request) *attempt {
 	safe := req.Method == nethttp.MethodGet || req.Method == nethttp.MethodHead
 
 	return &attempt{
-		service: s, trace: req.Trace,
+		service: s, asks: s.addr == "", trace: req.Trace,
 		early: p.config.EnablesEarlyData && safe && req.Body.KnownLength() == 0,
 	}
 }
@@ -88,7 +89,7 @@ func (p *pool) begin(ctx context.Context, h *host, a *attempt) {
 
 // tryHTTP3 finds out where HTTP/3 is, and connects.
 func (p *pool) tryHTTP3(ctx context.Context, a *attempt) (*conn, error) {
-	if a.service.addr == "" {
+	if a.asks {
 		if a.service.addr = p.askRecords(ctx, a.host.key); a.service.addr == "" {
 			return nil, errNoService
 		}
@@ -105,7 +106,7 @@ func (p *pool) reach(ctx context.Context, d *dial) (*conn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { a.cancel(errAbandoned) })
 	start := p.config.HTTP3HeadStart
-	if a.service.addr == "" {
+	if a.asks {
 		start = resolutionDelay
 	}
 	timer := time.NewTimer(start)
