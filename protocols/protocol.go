@@ -64,6 +64,13 @@ type Claimer interface {
 	Claims(req *Request) bool
 }
 
+// PathObserver is an optional capability of a URLProtocol that keeps connections, or
+// remembers what did not work: it is told that the network has changed. PathChanged
+// returns promptly, and is safe for concurrent use.
+type PathObserver interface {
+	PathChanged()
+}
+
 // Wrapper is what a URLProtocol that wraps another implements so that [As] finds
 // the capabilities of the inner one.
 type Wrapper interface {
@@ -71,7 +78,7 @@ type Wrapper interface {
 }
 
 // As finds the first URLProtocol in p's chain of Unwrap that implements T. The
-// optional capabilities are [Claimer] and [io.Closer].
+// optional capabilities are [Claimer], [PathObserver] and [io.Closer].
 func As[T any](p URLProtocol) (T, bool) {
 	for p != nil {
 		if t, ok := p.(T); ok {

@@ -11,6 +11,30 @@ import (
 	"github.com/urlkit/urlkit/protocols"
 )
 
+var (
+	handshake = []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8}
+	version2  = []byte{0xd0, 0x6b, 0x33, 0x43, 0xcf, 0}
+	unknown   = []byte{0xc0, 0xba, 0xba, 0xba, 0xba, 0}
+	data      = []byte{0x40, 1, 2, 3, 4, 5}
+	text      = []byte("GET / HTTP/1.1\r\n")
+	noFixed   = []byte{0x80, 0, 0, 0, 1, 0}
+	short     = []byte{0xc0}
+)
+var datagrams = []struct {
+	name    string
+	packet  []byte
+	before  bool // it may go out before the handshake
+	refused bool // and never
+}{
+	{"a handshake", handshake, true, false},
+	{"a handshake of version 2", version2, true, false},
+	{"an unknown version", unknown, false, true},
+	{"data", data, false, false},
+	{"text whose first byte looks like data", text, false, false},
+	{"no fixed bit", noFixed, false, true},
+	{"too short", short, false, true},
+}
+
 // Under a scheme that is encrypted only QUIC may be sent, and data only once a TLS
 // session of the Client's making was verified, whichever of the two ways out a
 // packet takes.
@@ -19,29 +43,6 @@ func TestDatagramsOfAnEncryptedScheme(t *testing.T) {
 	leak.CheckFiles(t)
 	ca := newAuthority(t, "root")
 	server := &tls.Config{Certificates: []tls.Certificate{ca.leaf(t, nil, "public.example")}}
-	var (
-		handshake = []byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8}
-		version2  = []byte{0xd0, 0x6b, 0x33, 0x43, 0xcf, 0}
-		unknown   = []byte{0xc0, 0xba, 0xba, 0xba, 0xba, 0}
-		data      = []byte{0x40, 1, 2, 3, 4, 5}
-		text      = []byte("GET / HTTP/1.1\r\n")
-		noFixed   = []byte{0x80, 0, 0, 0, 1, 0}
-		short     = []byte{0xc0}
-	)
-	steps := []struct {
-		name    string
-		packet  []byte
-		before  bool // it may go out before the handshake
-		refused bool // and never
-	}{
-		{"a handshake", handshake, true, false},
-		{"a handshake of version 2", version2, true, false},
-		{"an unknown version", unknown, false, true},
-		{"data", data, false, false},
-		{"text whose first byte looks like data", text, false, false},
-		{"no fixed bit", noFixed, false, true},
-		{"too short", short, false, true},
-	}
 	for _, direct := range []bool{false, true} {
 		e := open(t, engine.Config{Dialer: &to{addr: "127.0.0.1:9"}, TLS: &tls.Config{RootCAs: ca.pool()}},
 			scheme("custom", protocols.Encrypted, func(ctx context.Context, c protocols.Client, req *protocols.Request) (*protocols.Response, error) {
@@ -67,7 +68,7 @@ func TestDatagramsOfAnEncryptedScheme(t *testing.T) {
 						}
 						_ = ours.Close()
 					}
-					for _, step := range steps {
+					for _, step := range datagrams {
 						err := send(step.packet)
 						if want := step.refused || !step.before && !secured; (err != nil) != want {
 							t.Errorf("%s, after the handshake: %v: %v", step.name, secured, err)

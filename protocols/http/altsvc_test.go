@@ -13,61 +13,65 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
+// alternative is a service as it is read at noon.
+func alternative(protocol, host string, port uint16, age time.Duration, persist bool) protocols.AlternativeService {
+	return protocols.AlternativeService{Protocol: protocol, Host: host, Port: port, Expires: noon.Add(age), Persist: persist}
+}
+
+const day = 24 * time.Hour
+
+var altSvcTests = []struct {
+	values []string
+	want   []protocols.AlternativeService
+	fails  bool
+}{
+	// The examples of RFC 7838 §3 and §3.1.
+	{[]string{`h2=":8000"`}, []protocols.AlternativeService{alternative("h2", "", 8000, day, false)}, false},
+	{[]string{`h2="new.example.org:80"`}, []protocols.AlternativeService{alternative("h2", "new.example.org", 80, day, false)}, false},
+	{[]string{`w%3Dx%3Ay%23z=":443"`}, []protocols.AlternativeService{alternative("w=x:y#z", "", 443, day, false)}, false},
+	{[]string{`h2="alt.example.com:8000", h2=":443"`}, []protocols.AlternativeService{
+		alternative("h2", "alt.example.com", 8000, day, false), alternative("h2", "", 443, day, false),
+	}, false},
+	{[]string{`h2=":443"; ma=3600`}, []protocols.AlternativeService{alternative("h2", "", 443, time.Hour, false)}, false},
+	{[]string{`h2=":443"; ma=2592000; persist=1`}, []protocols.AlternativeService{alternative("h2", "", 443, 30*day, true)}, false},
+	{[]string{"clear"}, nil, false},
+	{[]string{`h3=":443"`, " clear\t"}, nil, false},
+
+	{[]string{`h3=":443";ma="60";persist=2;v="46,43" , ,h3-29=":1"`}, []protocols.AlternativeService{
+		alternative("h3", "", 443, time.Minute, false), alternative("h3-29", "", 1, day, false),
+	}, false},
+	{[]string{`h3=":443"`, `h3="B.example:444"`}, []protocols.AlternativeService{
+		alternative("h3", "", 443, day, false), alternative("h3", "b.example", 444, day, false),
+	}, false},
+	{[]string{`h3="[2001:db8::1]:443";MA=0`}, []protocols.AlternativeService{alternative("h3", "2001:db8::1", 443, 0, false)}, false},
+	{[]string{`h3="\a\:4\43"`}, []protocols.AlternativeService{alternative("h3", "a", 443, day, false)}, false},
+	{[]string{`h3=":443"; ma=99999999999999999999`}, []protocols.AlternativeService{alternative("h3", "", 443, longestMaxAge, false)}, false},
+	{[]string{"", ",, ,"}, nil, false},
+
+	{[]string{"Clear"}, nil, true},
+	{[]string{`h3`}, nil, true},
+	{[]string{`h3=`}, nil, true},
+	{[]string{`h3=":443`}, nil, true},
+	{[]string{`h3=:443`}, nil, true},
+	{[]string{`h3="443"`}, nil, true},
+	{[]string{`h3=":0"`}, nil, true},
+	{[]string{`h3=":65536"`}, nil, true},
+	{[]string{`h3="a b:443"`}, nil, true},
+	{[]string{`h3="user@a:443"`}, nil, true},
+	{[]string{`h3="2001:db8::1:443"`}, nil, true},
+	{[]string{`h3=":443" h2=":443"`}, nil, true},
+	{[]string{`h3=":443"; ma`}, nil, true},
+	{[]string{`h3=":443"; ma=-1`}, nil, true},
+	{[]string{`h3=":443"; ma=x`}, nil, true},
+	{[]string{`h3=":443"; =1`}, nil, true},
+	{[]string{`h%3=":443"`}, nil, true},
+	{[]string{`h%zz=":443"`}, nil, true},
+	{[]string{"h3=\"\x01:443\""}, nil, true},
+	{[]string{`h3=":443"`, `broken`}, nil, true},
+}
+
 func TestParseAltSvc(t *testing.T) {
-	at := func(protocol, host string, port uint16, age time.Duration, persist bool) protocols.AlternativeService {
-		return protocols.AlternativeService{Protocol: protocol, Host: host, Port: port, Expires: noon.Add(age), Persist: persist}
-	}
-	const day = 24 * time.Hour
-	tests := []struct {
-		values []string
-		want   []protocols.AlternativeService
-		fails  bool
-	}{
-		// The examples of RFC 7838 §3 and §3.1.
-		{[]string{`h2=":8000"`}, []protocols.AlternativeService{at("h2", "", 8000, day, false)}, false},
-		{[]string{`h2="new.example.org:80"`}, []protocols.AlternativeService{at("h2", "new.example.org", 80, day, false)}, false},
-		{[]string{`w%3Dx%3Ay%23z=":443"`}, []protocols.AlternativeService{at("w=x:y#z", "", 443, day, false)}, false},
-		{[]string{`h2="alt.example.com:8000", h2=":443"`}, []protocols.AlternativeService{
-			at("h2", "alt.example.com", 8000, day, false), at("h2", "", 443, day, false),
-		}, false},
-		{[]string{`h2=":443"; ma=3600`}, []protocols.AlternativeService{at("h2", "", 443, time.Hour, false)}, false},
-		{[]string{`h2=":443"; ma=2592000; persist=1`}, []protocols.AlternativeService{at("h2", "", 443, 30*day, true)}, false},
-		{[]string{"clear"}, nil, false},
-		{[]string{`h3=":443"`, " clear\t"}, nil, false},
-
-		{[]string{`h3=":443";ma="60";persist=2;v="46,43" , ,h3-29=":1"`}, []protocols.AlternativeService{
-			at("h3", "", 443, time.Minute, false), at("h3-29", "", 1, day, false),
-		}, false},
-		{[]string{`h3=":443"`, `h3="B.example:444"`}, []protocols.AlternativeService{
-			at("h3", "", 443, day, false), at("h3", "b.example", 444, day, false),
-		}, false},
-		{[]string{`h3="[2001:db8::1]:443";MA=0`}, []protocols.AlternativeService{at("h3", "2001:db8::1", 443, 0, false)}, false},
-		{[]string{`h3="\a\:4\43"`}, []protocols.AlternativeService{at("h3", "a", 443, day, false)}, false},
-		{[]string{`h3=":443"; ma=99999999999999999999`}, []protocols.AlternativeService{at("h3", "", 443, longestMaxAge, false)}, false},
-		{[]string{"", ",, ,"}, nil, false},
-
-		{[]string{"Clear"}, nil, true},
-		{[]string{`h3`}, nil, true},
-		{[]string{`h3=`}, nil, true},
-		{[]string{`h3=":443`}, nil, true},
-		{[]string{`h3=:443`}, nil, true},
-		{[]string{`h3="443"`}, nil, true},
-		{[]string{`h3=":0"`}, nil, true},
-		{[]string{`h3=":65536"`}, nil, true},
-		{[]string{`h3="a b:443"`}, nil, true},
-		{[]string{`h3="user@a:443"`}, nil, true},
-		{[]string{`h3="2001:db8::1:443"`}, nil, true},
-		{[]string{`h3=":443" h2=":443"`}, nil, true},
-		{[]string{`h3=":443"; ma`}, nil, true},
-		{[]string{`h3=":443"; ma=-1`}, nil, true},
-		{[]string{`h3=":443"; ma=x`}, nil, true},
-		{[]string{`h3=":443"; =1`}, nil, true},
-		{[]string{`h%3=":443"`}, nil, true},
-		{[]string{`h%zz=":443"`}, nil, true},
-		{[]string{"h3=\"\x01:443\""}, nil, true},
-		{[]string{`h3=":443"`, `broken`}, nil, true},
-	}
-	for _, tt := range tests {
+	for _, tt := range altSvcTests {
 		got, err := parseAltSvc(tt.values, noon)
 		if (err != nil) != tt.fails || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q gives %+v, %v", tt.values, got, err)

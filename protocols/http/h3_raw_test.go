@@ -85,52 +85,61 @@ func raw3(t *testing.T, answer func(c *quic.Conn, s *quic.Stream)) (*loader, str
 
 var errNoTCP = errors.New("no TCP here")
 
+type answer3 = func(*quic.Conn, *quic.Stream)
+
+// says3 answers with bytes.
+func says3(text string) answer3 {
+	return func(_ *quic.Conn, s *quic.Stream) {
+		_, _ = io.WriteString(s, text)
+		_ = s.Close()
+	}
+}
+
+// resets3 resets the stream.
+func resets3(code http3.ErrCode) answer3 {
+	return func(_ *quic.Conn, s *quic.Stream) {
+		s.CancelRead(quic.StreamErrorCode(code))
+		s.CancelWrite(quic.StreamErrorCode(code))
+	}
+}
+
+// closes3 closes the connection.
+func closes3(code http3.ErrCode) answer3 {
+	return func(c *quic.Conn, _ *quic.Stream) { _ = c.CloseWithError(quic.ApplicationErrorCode(code), "because") }
+}
+
+const (
+	broke = protocols.NetworkConnectionLost
+	odd   = protocols.CannotParseResponse
+)
+
+var badAnswers3 = []struct {
+	name   string
+	answer func(*quic.Conn, *quic.Stream)
+	is     []error
+	not    []error
+}{
+	{"rejected", resets3(http3.ErrCodeRequestRejected), []error{broke, protocols.ErrNotSent}, []error{protocols.ErrStaleConnection}},
+	{"another version", resets3(http3.ErrCodeVersionFallback), []error{broke, protocols.ErrNotSent}, nil},
+	{"reset", resets3(http3.ErrCodeInternalError), []error{broke}, []error{protocols.ErrNotSent, protocols.ErrStaleConnection}},
+	{"closed", closes3(http3.ErrCodeInternalError), []error{broke, protocols.ErrStaleConnection}, []error{protocols.ErrNotSent}},
+	{"closed in peace", closes3(http3.ErrCodeNoError), []error{broke, protocols.ErrStaleConnection}, nil},
+	{"no answer", says3(""), []error{broke, io.ErrUnexpectedEOF}, []error{protocols.ErrNotSent}},
+	{"half a frame", says3(ok3[:3]), []error{broke, io.ErrUnexpectedEOF}, nil},
+	{"a body first", says3(fiveBytes), []error{odd}, nil},
+	{"a frame that has no place there", says3(frame3(4, "")), []error{odd}, nil},
+	{"a head too long", says3("\x01\xbf\xff\xff\xff"), []error{odd}, nil},
+	{"no QPACK", says3(frame3(1, "\x00\x00\xff\xff\xff\xff")), []error{odd}, nil},
+	{"no status", says3(frame3(1, "\x00\x00")), []error{odd}, nil},
+	{"hints without end", says3(strings.Repeat(hints3, 50)), []error{odd}, nil},
+	{"a body too short", says3(length10 + fiveBytes), []error{io.ErrUnexpectedEOF}, nil},
+	{"a body too long", says3(length10 + fiveBytes + fiveBytes + fiveBytes), []error{odd}, nil},
+	{"half a frame of the body", says3(ok3 + fiveBytes + fiveBytes[:4]), []error{io.ErrUnexpectedEOF}, nil},
+	{"data after the trailer", says3(ok3 + fiveBytes + frame3(1, "\x00\x00") + fiveBytes), []error{odd}, nil},
+}
+
 func TestBadAnswers3(t *testing.T) {
-	says := func(text string) func(*quic.Conn, *quic.Stream) {
-		return func(_ *quic.Conn, s *quic.Stream) {
-			_, _ = io.WriteString(s, text)
-			_ = s.Close()
-		}
-	}
-	resets := func(text string, code http3.ErrCode) func(*quic.Conn, *quic.Stream) {
-		return func(_ *quic.Conn, s *quic.Stream) {
-			_, _ = io.WriteString(s, text)
-			s.CancelRead(quic.StreamErrorCode(code))
-			s.CancelWrite(quic.StreamErrorCode(code))
-		}
-	}
-	closes := func(text string, code http3.ErrCode) func(*quic.Conn, *quic.Stream) {
-		return func(c *quic.Conn, s *quic.Stream) {
-			_, _ = io.WriteString(s, text)
-			_ = c.CloseWithError(quic.ApplicationErrorCode(code), "because")
-		}
-	}
-	lost, odd := protocols.NetworkConnectionLost, protocols.CannotParseResponse
-	tests := []struct {
-		name   string
-		answer func(*quic.Conn, *quic.Stream)
-		is     []error
-		not    []error
-	}{
-		{"rejected", resets("", http3.ErrCodeRequestRejected), []error{lost, protocols.ErrNotSent}, []error{protocols.ErrStaleConnection}},
-		{"another version", resets("", http3.ErrCodeVersionFallback), []error{lost, protocols.ErrNotSent}, nil},
-		{"reset", resets("", http3.ErrCodeInternalError), []error{lost}, []error{protocols.ErrNotSent, protocols.ErrStaleConnection}},
-		{"closed", closes("", http3.ErrCodeInternalError), []error{lost, protocols.ErrStaleConnection}, []error{protocols.ErrNotSent}},
-		{"closed in peace", closes("", http3.ErrCodeNoError), []error{lost, protocols.ErrStaleConnection}, nil},
-		{"no answer", says(""), []error{lost, io.ErrUnexpectedEOF}, []error{protocols.ErrNotSent}},
-		{"half a frame", says(ok3[:3]), []error{lost, io.ErrUnexpectedEOF}, nil},
-		{"a body first", says(fiveBytes), []error{odd}, nil},
-		{"a frame that has no place there", says(frame3(4, "")), []error{odd}, nil},
-		{"a head too long", says("\x01\xbf\xff\xff\xff"), []error{odd}, nil},
-		{"no QPACK", says(frame3(1, "\x00\x00\xff\xff\xff\xff")), []error{odd}, nil},
-		{"no status", says(frame3(1, "\x00\x00")), []error{odd}, nil},
-		{"hints without end", says(strings.Repeat(hints3, 50)), []error{odd}, nil},
-		{"a body too short", says(length10 + fiveBytes), []error{io.ErrUnexpectedEOF}, nil},
-		{"a body too long", says(length10 + fiveBytes + fiveBytes + fiveBytes), []error{odd}, nil},
-		{"half a frame of the body", says(ok3 + fiveBytes + fiveBytes[:4]), []error{io.ErrUnexpectedEOF}, nil},
-		{"data after the trailer", says(ok3 + fiveBytes + frame3(1, "\x00\x00") + fiveBytes), []error{odd}, nil},
-	}
-	for _, tt := range tests {
+	for _, tt := range badAnswers3 {
 		t.Run(tt.name, func(t *testing.T) {
 			l, url := raw3(t, tt.answer)
 			for range 2 {
