@@ -20,6 +20,7 @@ var (
 	noFixed   = []byte{0x80, 0, 0, 0, 1, 0}
 	short     = []byte{0xc0}
 )
+
 var datagrams = []struct {
 	name    string
 	packet  []byte
