@@ -294,3 +294,35 @@ func TestDebugRecords(t *testing.T) {
 		}
 	}
 }
+
+// Who is not interested costs nothing: neither an observer that says so nor a logger
+// that is enabled for warnings only.
+func TestNobodyMeasuresForFree(t *testing.T) {
+	if raced {
+		t.Skip("the race detector allocates too")
+	}
+	allocations := func(change func(*urlsession.Configuration)) float64 {
+		s, req := session(t, change), get(t, "data:,x")
+
+		return testing.AllocsPerRun(200, func() {
+			if _, _, err := s.Data(t.Context(), req); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	none := allocations(nil)
+	for name, change := range map[string]func(*urlsession.Configuration){
+		"observer": func(c *urlsession.Configuration) { c.Observers = []urlsession.Observer{nobody{}} },
+		"logger": func(c *urlsession.Configuration) {
+			c.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		},
+	} {
+		if got := allocations(change); got != none {
+			t.Errorf("%s: %v allocations, %v without", name, got, none)
+		}
+	}
+	measuring := allocations(func(c *urlsession.Configuration) { c.Observers = []urlsession.Observer{nothing{}} })
+	if measuring <= none || measuring > none+25 {
+		t.Errorf("a load that is measured costs %v allocations, another %v", measuring, none)
+	}
+}
