@@ -123,7 +123,7 @@ func (s *Store) MemoryCapacity() int64 {
 func (s *Store) SetMemoryCapacity(bytes int64) { s.memory.setCapacity(max(bytes, 0)) }
 
 // MemoryUsage is how many bytes are in use in memory (Apple's
-// currentMemoryUsage): bodies and heads, without what Go adds.
+// currentMemoryUsage): bodies, and about what their heads take.
 func (s *Store) MemoryUsage() int64 {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()

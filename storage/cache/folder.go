@@ -176,7 +176,7 @@ func (f *folder) newest(all []*head) []*head {
 			kept = append(kept, h)
 			continue
 		}
-		if time.Since(time.Unix(0, h.stored)) > superseded {
+		if time.Since(time.Unix(0, h.stored)).Abs() > superseded { // either way where a clock jumped
 			_ = os.Remove(filepath.Join(f.path, h.name))
 		}
 		f.lost(h)

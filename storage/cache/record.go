@@ -119,9 +119,12 @@ func stored(stretches []stretch) (n int64) {
 	return n
 }
 
+// recordCost is about what a record takes without its texts.
+const recordCost = 512
+
 // cost is what a record is charged for in memory.
 func (r *record) cost() int64 {
-	n := headCost(r.entry) + int64(len(r.stretches))*32
+	n := headCost(r.entry) + recordCost + int64(len(r.stretches))*80
 	for _, s := range r.stretches {
 		n += int64(len(s.file) + len(s.data))
 	}
