@@ -2,7 +2,10 @@ package cookie
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,6 +74,46 @@ func TestDamagedFile(t *testing.T) {
 		})
 	}
 }
+
+// What a damaged file held, and the store has, is not lost where writing it anew fails
+// the first time.
+func TestDamagedFileThatCannotBeWritten(t *testing.T) {
+	leak.Check(t)
+	name := filepath.Join(t.TempDir(), "cookies")
+	var l logged
+	s, _ := at()
+	ctx, cancel := context.WithCancel(t.Context())
+	f, err := open(t.Context(), name, slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		cancel() // between setting aside and writing
+
+		return l.Write(p)
+	}), nil)), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.StoreCookies(query(t, "https://a.test/"), []string{"a=1; Max-Age=60"})
+	flush(t, f)
+	if err := os.WriteFile(name, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Flush(ctx); !errors.Is(err, context.Canceled) || l.String() == "" {
+		t.Errorf("Flush: %v, told %s", err, l.String())
+	}
+	flush(t, f)
+	if got := names(f.All()); got != "a=1" {
+		t.Errorf("then the store has %s", got)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if again := opened(t, name, &l); names(again.All()) != "a=1" {
+		t.Errorf("then the file has %s", names(again.All()))
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // An empty file is none, and one of another version is not touched.
 func TestOtherFiles(t *testing.T) {

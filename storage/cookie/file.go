@@ -167,11 +167,7 @@ func (f *File) log(message string, args ...any) {
 
 // sync brings file and store together. The caller has the turn and the file's lock.
 func (f *File) sync(ctx context.Context) error {
-	data, lost, err := f.load()
-	if err != nil {
-		return err
-	}
-	base, err := decode(data)
+	data, base, lost, err := f.load()
 	if err != nil {
 		return err
 	}
@@ -193,18 +189,18 @@ func (f *File) sync(ctx context.Context) error {
 
 // load gives what the file holds, undamaged; nothing where there is none. lost tells
 // that it was there and could not be read.
-func (f *File) load() (data []byte, lost bool, err error) {
+func (f *File) load() (data []byte, base []record, lost bool, err error) {
 	if data, err = f.read(); data == nil || err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
-	if _, err := decode(data); !errors.Is(err, errCorrupt) {
-		return data, false, nil
+	if base, err = decode(data); !errors.Is(err, errCorrupt) {
+		return data, base, false, err
 	}
-	if len(data) > 0 { // else there is nothing to keep
-		err = f.setAside()
+	if len(data) == 0 { // there is nothing to keep
+		return nil, nil, true, nil
 	}
 
-	return nil, true, err
+	return nil, nil, true, f.setAside()
 }
 
 // read gives the bytes of the file; nil where there is none.

@@ -64,12 +64,9 @@ func encode(list []record) ([]byte, error) {
 	return append([]byte(head), body.Bytes()...), nil
 }
 
-// decode reads a whole file, nil where there is none. It is errCorrupt where one byte is not as it was
+// decode reads a whole file. It is errCorrupt where one byte is not as it was
 // written, whatever the reason.
 func decode(data []byte) ([]record, error) {
-	if data == nil {
-		return nil, nil
-	}
 	head, body, found := bytes.Cut(data, []byte("\n"))
 	fields := strings.Split(string(head), " ")
 	if !found || len(fields) < 2 || fields[0] != formatName {

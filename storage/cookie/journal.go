@@ -47,7 +47,8 @@ type record struct {
 
 // merge takes in what the file holds. What this process has changed since it wrote
 // the file last is newer than that; of the rest the file has the last word. lost
-// tells that the file was there and could not be read: nothing is taken for removed.
+// tells that the file was there and could not be read: what the store has is written
+// again.
 func (s *Store) merge(base []record, lost bool, now time.Time) {
 	j := s.journal
 	wiped := j.wiped > j.written
@@ -72,7 +73,10 @@ func (s *Store) merge(base []record, lost bool, now time.Time) {
 		}
 		s.mergeRecord(key, known[id].entry, r)
 	}
-	if !wiped && !lost {
+	switch {
+	case lost:
+		s.rewrite()
+	case !wiped:
 		s.forget(held)
 	}
 	for key := range s.jars {
@@ -94,6 +98,18 @@ func (s *Store) mergeRecord(key jarKey, e *entry, r *record) {
 	case !e.equal(&r.cookie):
 		e.cookie, e.stored, e.onDisk = r.cookie, r.stored, true
 		s.changes++
+	}
+}
+
+// rewrite makes a change of everything that the file had.
+func (s *Store) rewrite() {
+	s.changes++
+	for _, jar := range s.jars {
+		for _, e := range jar {
+			if e.onDisk {
+				e.changed = s.changes
+			}
+		}
 	}
 }
 
