@@ -17,6 +17,8 @@ type sessionOptions struct {
 	cacert, cert, key string
 	maxTime           time.Duration
 	connectTimeout    time.Duration
+	retry             int
+	doh               string
 	http1, http2      bool
 	policy            policyOptions
 }
@@ -44,6 +46,9 @@ func (o *sessionOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.key, "key", "", "the client certificate's key in `FILE` (PEM, not encrypted)")
 	flags.Var(seconds{&o.maxTime}, "max-time", "the time for each URL, in `SECONDS`")
 	flags.Var(seconds{&o.connectTimeout}, "connect-timeout", "the time for making a connection, in `SECONDS`; without it 30")
+	flags.IntVar(&o.retry, "retry", 0,
+		"try `NUMBER` more times where the network fails or a server is busy (408, 425, 429, 502, 503, 504), and continue bodies that break off")
+	flags.StringVar(&o.doh, "doh-url", "", "look names up by DNS over HTTPS at `URL`")
 	flags.BoolVar(&o.http1, "http1.1", false, "keep to HTTP/1.1")
 	flags.BoolVar(&o.http2, "http2", false, "take HTTP/2 where the server has it, as without the flag")
 	o.policy.register(flags)
@@ -59,7 +64,16 @@ func (o *sessionOptions) configuration() (urlsession.Configuration, error) {
 	if o.http1 && o.http2 {
 		return c, failed(exitUsage, "choose one of --http1.1 and --http2")
 	}
+	if o.retry < 0 {
+		return c, failed(exitUsage, "--retry wants a number of times")
+	}
+	c.Retry = urlsession.RetryPolicy{Attempts: o.retry + 1, Continuations: o.retry}
 	var err error
+	if o.doh != "" {
+		if c.Resolver, err = urlsession.NewDoHResolver(nil, o.doh); err != nil {
+			return c, failed(exitUsage, "--doh-url: %w", err)
+		}
+	}
 	if o.cacert != "" {
 		if c.RootCAs, err = readAuthorities(o.cacert); err != nil {
 			return c, err

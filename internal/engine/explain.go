@@ -64,7 +64,7 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	h.attachCookies()
 	say("cookies", "%s", h.explainCookies())
 	say("cache", "%s", h.explainCache())
-	say("load", "%s %s", h.request.Method, protocols.Redact(h.request.URL))
+	say("load", "%s %s%s", h.request.Method, protocols.Redact(h.request.URL), h.explainAttempts())
 	if limit := e.config.RedirectLimit; limit < 0 {
 		say("redirect", "any number; %s", redirection(h.request.Method))
 	} else {
@@ -81,8 +81,26 @@ func (h *hop) explainRoute() string {
 	if how := h.parameters.String(); how != "" {
 		way += ", " + how
 	}
+	if refusal := h.permitted(); refusal != nil {
+		way += "; " + refusal.Error()
+	}
 
 	return way
+}
+
+// explainAttempts says how often a hop would be sent at most; "": once, as far as the
+// policy goes.
+func (h *hop) explainAttempts() string {
+	switch most := h.of.engine.config.Retry.Attempts; {
+	case most == 0 || most == 1:
+		return ""
+	case !h.of.repeatable(h, false):
+		return ", once, unless nothing was sent"
+	case most < 0:
+		return ", any number of times"
+	default:
+		return fmt.Sprintf(", at most %d times", most)
+	}
 }
 
 // explainCookies names the cookies that would be sent, without their values.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/engine"
+	"github.com/urlkit/urlkit/path"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
 	"github.com/urlkit/urlkit/storage/cookie"
@@ -60,6 +61,26 @@ func TestExplain(t *testing.T) {
 	steps, err := open(t, engine.Config{RedirectLimit: -1}, https).Explain(t.Context(), request(t, "POST", "https://a.example/"))
 	if err != nil || !contains(explained(steps), "any number") {
 		t.Errorf("%v\n%s", err, explained(steps))
+	}
+}
+
+// Explain tells what a policy would repeat, and which path is refused.
+func TestExplainNetwork(t *testing.T) {
+	https := scheme("https", protocols.Encrypted, stalls)
+	monitor := path.NewScripted(path.Path{Satisfied: true, Cellular: true})
+	for attempts, wants := range map[int]map[string]string{
+		0:  {"GET": "GET https://a.example/\n", "POST": "POST https://a.example/\n"},
+		3:  {"GET": "GET https://a.example/, at most 3 times", "POST": "POST https://a.example/, once, unless"},
+		-1: {"GET": "GET https://a.example/, any number of times", "POST": "POST https://a.example/, once, unless"},
+	} {
+		e := open(t, engine.Config{Retry: engine.Retry{Attempts: attempts}, Path: monitor, RefusesCellular: attempts == 3}, https)
+		for method, want := range wants {
+			steps, err := e.Explain(t.Context(), request(t, method, "https://a.example/"))
+			text := explained(steps)
+			if err != nil || !contains(text, want) || contains(text, "is cellular, which is refused") != (attempts == 3) {
+				t.Errorf("%d attempts: %v\n%s\nwithout %q", attempts, err, text, want)
+			}
+		}
 	}
 }
 
