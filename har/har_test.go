@@ -156,6 +156,15 @@ func TestReadBadInput(t *testing.T) {
 	if _, err := har.Read(strings.NewReader(browser), har.Limits{Bytes: 1000}); !errors.Is(err, har.ErrTooLarge) {
 		t.Error(err)
 	}
+	after := `{"log":{"entries":[{}]},"extra":{"a":[1]},"more":2}`
+	for n := len(after) - 1; n > len(`{"log":{"entries":[{}`); n-- {
+		if _, err := har.Read(strings.NewReader(after[:n]), har.Limits{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v", after[:n], err)
+		}
+	}
+	if log, err := har.Read(strings.NewReader(after), har.Limits{}); err != nil || len(log.Entries) != 1 {
+		t.Error(log, err)
+	}
 	twice := `{"log":{"version":"1","version":"2","entries":[{"time":1,"time":2,"request":{"url":"a"},"request":{"method":"b"}}]}}`
 	log, err := har.Read(strings.NewReader(twice), har.Limits{})
 	if err != nil || log.Version != "2" || log.Entries[0].Time != 2 || log.Entries[0].Request.URL != "" {
@@ -185,7 +194,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // A log that is cut off, wherever, is an error, and what came before is given.
 func TestReadTruncated(t *testing.T) {
 	whole := strings.TrimSpace(debugger)
-	for n := range len(whole) - 1 {
+	for n := range len(whole) {
 		if _, err := har.Read(strings.NewReader(whole[:n]), har.Limits{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("cut off after %d bytes: %v", n, err)
 		}

@@ -202,9 +202,8 @@ func (r *Reader) skipMark() error {
 func (r *Reader) field() error {
 	if !r.decoder.More() {
 		r.state = atEnd
-		_, err := r.token()
 
-		return err
+		return r.rest()
 	}
 	name, err := r.token()
 	if err != nil {
@@ -229,6 +228,21 @@ func (r *Reader) field() error {
 	}
 
 	return read(named, &r.log)
+}
+
+// rest reads what follows the last field of "log".
+func (r *Reader) rest() error {
+	_, err := r.token()
+	for err == nil && r.decoder.More() {
+		if _, err = r.token(); err == nil {
+			_, err = r.value()
+		}
+	}
+	if err == nil {
+		_, err = r.token()
+	}
+
+	return err
 }
 
 func (r *Reader) openEntries() error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -260,6 +261,10 @@ func TestDebugRecords(t *testing.T) {
 			_, _ = io.WriteString(w, secret)
 		}
 	}))
+	failing := []net.Listener{
+		rawServer(t, ""), rawServer(t, "nonsense\r\n\r\n"), rawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"),
+		rawServer(t, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nhello"), rawServer(t, "HTTP/1.1 302 Found\r\nLocation: http://me:"+secret+"@example.com/?q="+secret+"\r\nContent-Length: 0\r\n\r\n"),
+	}
 	for level, want := range map[slog.Level][]string{
 		slog.LevelInfo: nil,
 		slog.LevelDebug: {
@@ -280,6 +285,13 @@ func TestDebugRecords(t *testing.T) {
 		req.Header.Set("Cookie", "a="+secret)
 		load(t, s, req)
 		_, _, _ = s.Data(t.Context(), get(t, "nothing://user:"+secret+"@host/?q="+secret))
+		for _, origin := range failing {
+			failed := get(t, "http://user:"+secret+"@"+origin.Addr().String()+"/?q="+secret+"#"+secret)
+			failed.Header.Set("Authorization", "Bearer "+secret)
+			if _, _, err := s.Data(t.Context(), failed); err == nil || strings.Contains(err.Error(), secret) {
+				t.Errorf("the error is %v", err)
+			}
+		}
 		got := out.String()
 		if strings.Contains(got, secret) {
 			t.Errorf("a secret is in\n%s", got)
