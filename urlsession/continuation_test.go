@@ -70,7 +70,7 @@ func TestContinuedTasks(t *testing.T) {
 				t.Errorf("transaction %d: %q", i, transaction.Retry)
 			}
 		}
-		if len(m.Transactions) != pieces || received != size {
+		if len(m.Transactions) != pieces || received < size || received > size+size/100 { // HTTP/2 frames it
 			t.Errorf("%d transactions with %d bytes", len(m.Transactions), received)
 		}
 		task := s.DownloadTask(get(t, base))

@@ -55,15 +55,15 @@ type TransactionMetrics struct {
 	// ResourceFetchType is where the response came from.
 	ResourceFetchType ResourceFetchType
 	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
-	// heads; -1: the protocol does not tell (HTTP/2 compresses them in a codec that
-	// does not count).
+	// heads, as compressed by HTTP/2; -1: the protocol does not tell, as HTTP/2 does of a
+	// request without an answer.
 	RequestHeaderBytesSent, ResponseHeaderBytesReceived int64
 	// BodyBytesBeforeEncoding are the bytes that were read of the request's body,
 	// BodyBytesSent what was sent of it, framing and transfer coding included where the
-	// protocol tells (HTTP/1.1 does), else as many.
+	// protocol tells (HTTP does), else as many.
 	BodyBytesBeforeEncoding, BodyBytesSent int64
 	// BodyBytesReceived are the bytes of the response's body as received, framing and
-	// transfer coding included where the protocol tells (HTTP/1.1 does, of a body that
+	// transfer coding included where the protocol tells (HTTP does, of a body that
 	// was read to its end), BodyBytesAfterDecoding those given to the app: none of a
 	// redirect that is followed, or of an answer to a challenge.
 	BodyBytesReceived, BodyBytesAfterDecoding int64

@@ -2,9 +2,7 @@ package http
 
 import (
 	"context"
-	"errors"
 	"math"
-	"net"
 	nethttp "net/http"
 	"slices"
 	"time"
@@ -16,16 +14,13 @@ import (
 const (
 	defaultConnectionsPerHost = 6
 	defaultIdleTimeout        = 90 * time.Second
+	defaultConnectionAge      = time.Hour
 	defaultIdleConnections    = 100
 	defaultContinueTimeout    = time.Second
 	defaultHeaderBytes        = 256 << 10
 	defaultHeadStart          = 300 * time.Millisecond
 	defaultCoolDown           = time.Minute
 )
-
-// pingAfter is how long an HTTP/2 connection may be silent before it is asked
-// whether it still lives; one that does not answer in 15 seconds is closed.
-const pingAfter = 30 * time.Second
 
 // Config are the settings of the two schemes. The zero value works: for numbers
 // and durations 0 is the default, and a negative value means no limit.
@@ -36,6 +31,9 @@ type Config struct {
 	MaximumConnectionsPerHost int
 	// IdleTimeout is how long a connection without a request is kept; default 90 s.
 	IdleTimeout time.Duration
+	// MaximumConnectionAge is how long a connection takes new requests, so that changes
+	// of names and of servers behind a name are noticed; what runs goes on. Default 1 h.
+	MaximumConnectionAge time.Duration
 	// MaximumIdleConnections bounds the connections without a request that one
 	// scheme keeps, to all hosts together; default 100.
 	MaximumIdleConnections int
@@ -103,6 +101,7 @@ func (c *Config) fill() {
 	c.Header = header
 	setting(&c.MaximumConnectionsPerHost, defaultConnectionsPerHost, math.MaxInt)
 	setting(&c.IdleTimeout, defaultIdleTimeout, math.MaxInt64)
+	setting(&c.MaximumConnectionAge, defaultConnectionAge, math.MaxInt64)
 	setting(&c.MaximumIdleConnections, defaultIdleConnections, math.MaxInt)
 	setting(&c.ExpectContinueTimeout, defaultContinueTimeout, math.MaxInt64)
 	setting(&c.MaximumHeaderBytes, defaultHeaderBytes, math.MaxInt32)
@@ -116,34 +115,5 @@ func setting[T int | int64 | time.Duration](value *T, standard, none T) {
 		*value = standard
 	case *value < 0:
 		*value = none
-	}
-}
-
-// handover is the context key of the connection that a codec is made for.
-type handover struct{}
-
-var errNothingHandedOver = errors.New("http: the codec asked for a connection")
-
-// newTransport makes the factory of HTTP/2's codecs. It dials nothing: the
-// connection travels in the context. The windows are the ones net/http has for zeros: 4 MiB
-// for a stream and 1 GiB for a connection, so that 255 streams that nobody reads
-// do not stall the one that somebody does.
-func newTransport(config Config) *nethttp.Transport {
-	handed := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		if conn, ok := ctx.Value(handover{}).(net.Conn); ok {
-			return conn, nil
-		}
-
-		return nil, errNothingHandedOver
-	}
-
-	return &nethttp.Transport{
-		DialContext:            handed,
-		DialTLSContext:         handed,
-		DisableCompression:     true, // the session decodes
-		ForceAttemptHTTP2:      true, // needed beside dial functions; the handshake decides
-		ExpectContinueTimeout:  config.ExpectContinueTimeout,
-		MaxResponseHeaderBytes: config.MaximumHeaderBytes,
-		HTTP2:                  &nethttp.HTTP2Config{SendPingTimeout: pingAfter},
 	}
 }

@@ -14,18 +14,19 @@ import (
 )
 
 // wire is a kind of connection: a codec that runs requests over it. HTTP/1.1 is
-// codec1, HTTP/2 *nethttp.ClientConn. Methods may read from the network or run the
-// pool's state hook, so they are never called under the pool's lock. (ClientConn's
-// Reserve is not used: places reserved before the peer has told its limit can lock
-// each other out for good. The pool counts by itself, and a request too many waits
-// in the codec.)
+// codec1, HTTP/2 codec2. Methods may read from the network or call the pool, so they
+// are never called under the pool's lock. The pool counts by itself; a codec refuses a
+// request too many as not begun.
 type wire interface {
 	RoundTrip(r *nethttp.Request) (*nethttp.Response, error)
-	// Available is how many requests it would take now, InFlight how many it has.
+	// Limit is how many requests it takes at once, Available how many it would take
+	// now.
+	Limit() int
 	Available() int
-	InFlight() int
-	// Err is not nil once the connection is closed. Who has the connection asks.
+	// Err is not nil once the connection takes no more requests. Who has the connection
+	// asks.
 	Err() error
+	// Close closes the connection; requests that it has fail.
 	Close() error
 }
 
@@ -45,7 +46,6 @@ type conn struct {
 
 	served   atomic.Bool // a request was sent over it
 	answered atomic.Bool // and answered
-	told     atomic.Bool // a shared one: its peer has told its limit
 
 	// Guarded by the pool's lock.
 	active    int  // requests that have it, or are about to
@@ -53,22 +53,7 @@ type conn struct {
 	gone      bool // its host has forgotten it
 	rested    bool // nobody waited for it when it was new
 	idleSince time.Time
-}
-
-// newcomerLimit is how many requests a shared connection gets until its peer has
-// told its own limit, or settingsPatience has passed: what is sent beyond that
-// limit is refused.
-const (
-	newcomerLimit    = 10
-	settingsPatience = 250 * time.Millisecond
-)
-
-// count counts requests in and out. The pool's lock is held.
-func (c *conn) count(n int) {
-	c.active += n
-	if g := c.socket.gather; g != nil {
-		g.loads.Store(int32(c.active))
-	}
+	age       *time.Timer // fires when it is too old for new requests
 }
 
 // facts are those of the connection. Over QUIC they are complete once its handshake
@@ -90,15 +75,8 @@ func (c *conn) proto() string {
 	return "h2"
 }
 
-// alive tells whether a connection can take a request. A shared one says so by its
-// socket: its codec would be asked under the lock that all its requests share.
-func (c *conn) alive() bool {
-	if c.shared {
-		return !c.socket.closed.Load()
-	}
-
-	return c.Err() == nil
-}
+// alive tells whether a connection can take a request.
+func (c *conn) alive() bool { return c.Err() == nil }
 
 // end closes a connection that has no request.
 func (c *conn) end() {
@@ -126,13 +104,12 @@ type socket struct {
 	upload   atomic.Pointer[upload]
 	failed   atomic.Pointer[error] // of the first Read that failed for good
 	closed   atomic.Bool
+	arrived  func() // told when bytes have come; nil: nobody wants to know
 
 	// What was read beyond what TLS asked for. Of the one who reads.
 	buffer *[readAhead]byte // nil: nothing was
 	ahead  []byte           // of it, and not given yet
 	after  error            // what came with it
-
-	gather *gather // nil: the connection is for one request at a time
 }
 
 // readAhead is how much is read from the system at once for TLS, which asks for
@@ -157,11 +134,11 @@ func (s *socket) Read(p []byte) (int, error) {
 func (s *socket) read(p []byte) (int, error) {
 	if len(s.ahead) == 0 {
 		if !s.secure || len(p) >= readAhead {
-			return s.Conn.Read(p)
+			return s.take(p)
 		}
 		s.buffer, _ = buffers.Get().(*[readAhead]byte)
 		var n int
-		n, s.after = s.Conn.Read(s.buffer[:])
+		n, s.after = s.take(s.buffer[:])
 		s.ahead = s.buffer[:n]
 	}
 	n := copy(p, s.ahead)
@@ -170,6 +147,16 @@ func (s *socket) read(p []byte) (int, error) {
 		err, s.after = s.after, nil
 		buffers.Put(s.buffer)
 		s.buffer, s.ahead = nil, nil
+	}
+
+	return n, err
+}
+
+// take reads from the system.
+func (s *socket) take(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 && s.arrived != nil {
+		s.arrived()
 	}
 
 	return n, err
@@ -186,13 +173,7 @@ func (s *socket) Ended() (ended, known bool) {
 }
 
 func (s *socket) Write(p []byte) (int, error) {
-	var n int
-	var err error
-	if s.gather != nil {
-		n, err = s.gather.Write(p)
-	} else {
-		n, err = s.Conn.Write(p)
-	}
+	n, err := s.Conn.Write(p)
 	if !s.secure || !farewell(p) {
 		s.sent.Add(int64(n))
 	}

@@ -5,9 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	nethttp "net/http"
 	"slices"
-	"time"
 
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -94,6 +92,9 @@ func cancelAll(dials []*dial) {
 // run makes the attempt and hands its outcome to those who wait.
 func (p *pool) run(ctx context.Context, d *dial) {
 	c, err := p.reach(ctx, d)
+	if err == nil && c.shared {
+		err = c.Err() // it may have ended already
+	}
 	p.mu.Lock()
 	h := d.host
 	if d.dropped {
@@ -123,10 +124,6 @@ func (p *pool) run(ctx context.Context, d *dial) {
 	p.mu.Unlock()
 	cancelAll(dropped)
 	endAll(ended)
-	if cc, ok := c.wire.(*nethttp.ClientConn); ok && !c.told.Load() {
-		cc.SetStateHook(func(*nethttp.ClientConn) { p.changed(c) })
-		time.AfterFunc(settingsPatience, func() { p.changed(c) })
-	}
 	p.serve(h)
 	p.mu.Lock()
 	if c.active == 0 { // who has the connection reads this without the lock
@@ -140,7 +137,7 @@ func (p *pool) run(ctx context.Context, d *dial) {
 func (p *pool) admit(c *conn) (ended []*conn, dropped []*dial) {
 	h := c.host
 	switch {
-	case c.gone, c.shared && h.shared != nil:
+	case c.gone, c.shared && h.shared != nil: // gone: a shared one tells its end by itself
 		c.gone = true
 	case c.quic:
 		h.shared = c // what the host speaks over TCP stays as it was known
@@ -155,6 +152,9 @@ func (p *pool) admit(c *conn) (ended []*conn, dropped []*dial) {
 	default:
 		h.version = spokeHTTP1
 		h.open++
+	}
+	if !c.gone {
+		p.grow(c)
 	}
 
 	return p.rest(c), dropped
@@ -208,11 +208,9 @@ func (p *pool) connect(ctx context.Context, d *dial) (*conn, error) {
 
 		return c, nil
 	}
-	// The codec closes the connection where it fails.
-	c.wire, err = p.transport.NewClientConn(context.WithValue(context.Background(), handover{}, c.raw), "https", addr)
-	if err != nil {
-		return nil, err
-	}
+	codec := newCodec2(c.raw, c.socket, &p.config, func() { p.changed(c) })
+	c.wire = codec
+	codec.begin()
 
 	return c, nil
 }
@@ -236,7 +234,6 @@ func (p *pool) handshake(ctx context.Context, d *dial, c *conn, addr string) (ne
 	d.trace.Mark(protocols.ConnectEnd)
 	if conn.ConnectionState().NegotiatedProtocol == "h2" {
 		c.shared, c.limit = true, newcomerLimit
-		c.socket.gather = newGather(c.socket.Conn, c.socket.Close)
 	}
 
 	return conn, nil

@@ -4,12 +4,13 @@
 //
 // HTTP/1.1 runs on the goroutine of the one who loads, over a loop of its own
 // around net/http's Request.Write and ReadResponse; an idle connection has no
-// goroutine. The codec of HTTP/2 is net/http's, one connection at a time
-// (net/http.Transport.NewClientConn). The pool decides which connection serves
-// which request: connections are keyed by route, host and Request.Bind; requests
-// wait by priority and then in order; the first handshake with an https host is
-// shared by all who wait, because it may turn out to speak HTTP/2, and then one
-// connection serves them all.
+// goroutine. HTTP/2 runs on a connection of its own, over the frames and the header
+// compression of golang.org/x/net: one goroutine reads, and whoever has something to
+// say writes it. The pool decides which connection serves which request: connections
+// are keyed by route, host and Request.Bind; requests wait by priority and then in
+// order, and tell the server their priority (RFC 9218); the first handshake with an
+// https host is shared by all who wait, because it may turn out to speak HTTP/2, and
+// then one connection serves them all.
 //
 // Redirects, challenges, cookies, caching and content decoding are the
 // session's. The package sends a request at most once: what failed before

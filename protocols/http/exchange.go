@@ -90,10 +90,23 @@ func (x *exchange) end(keep bool) {
 }
 
 // count tells how much of the request was sent, and how long the head of its answer
-// was, where somebody asks. HTTP/2's codec keeps that to itself.
+// was, where somebody asks. Of a request over HTTP/2 that was not answered nothing is
+// known.
 func (x *exchange) count() {
+	if x.trace == nil {
+		return
+	}
+	if s := x.stream(); s != nil {
+		x.trace.Tell(protocols.RequestHeaderBytes, s.sentHead)
+		x.trace.Tell(protocols.ResponseHeaderBytes, s.gotHead.Load())
+		if x.upload != nil {
+			x.trace.Tell(protocols.RequestBodyBytesSent, s.sentBody.Load())
+		}
+
+		return
+	}
 	codec, ok := x.conn.wire.(*codec1)
-	if !ok || x.trace == nil {
+	if !ok {
 		return
 	}
 	total, head := codec.out.total.Load(), codec.headSent.Load()
@@ -112,9 +125,22 @@ func (x *exchange) count() {
 // countReceived tells how long the answer's body is so far, with its framing. Only
 // the one who reads it may.
 func (x *exchange) countReceived() {
+	if s := x.stream(); s != nil {
+		x.trace.Tell(protocols.ResponseBodyBytes, s.gotBody.Load())
+	}
 	if codec, ok := x.conn.wire.(*codec1); ok && x.trace != nil {
 		x.trace.Tell(protocols.ResponseBodyBytes, codec.position()-codec.bodyStart)
 	}
+}
+
+// stream is the exchange's own over HTTP/2, once it is answered; nil: there is none.
+func (x *exchange) stream() *stream {
+	if x.raw == nil {
+		return nil
+	}
+	s, _ := x.raw.Body.(*stream)
+
+	return s
 }
 
 // setContentType is Response.SetContentType, without its allocations for a plain

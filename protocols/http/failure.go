@@ -9,43 +9,13 @@ import (
 	"net"
 	"strings"
 
+	"golang.org/x/net/http2"
+
 	"github.com/urlkit/urlkit/protocols"
 )
 
-// What net/http says in text alone. Tests pin every one.
-const (
-	textConnUnusable    = "http2: client conn not usable"
-	textNotEstablished  = "http2: client conn could not be established"
-	textGracefulGoAway  = "http2: Transport received Server's graceful shutdown GOAWAY"
-	textFirstGoAway     = "http2: Transport received GOAWAY from server"
-	textGoAwayAndClosed = "http2: server sent GOAWAY and closed the connection"
-	textConnLost        = "http2: client connection lost"
-	textConnForceClosed = "http2: client connection force closed"
-	textConnClosed      = "http2: client conn is closed"
-	textFromPeer        = "received from peer"
-	textTrailerCut      = "http: unexpected EOF reading trailer"
-)
-
-// Error codes of HTTP/2 (RFC 9113 §7).
-const (
-	codeProtocolError  = 0x1
-	codeRefusedStream  = 0x7
-	codeHTTP11Required = 0xd
-)
-
-// streamError has the fields of net/http's error for a stream that was reset,
-// which errors.As fills in.
-type streamError struct {
-	StreamID uint32
-	Code     uint32
-	Cause    error
-}
-
-func (e streamError) Error() string {
-	return fmt.Sprintf("stream reset with code %#x: %v", e.Code, e.Cause)
-}
-
-func (e streamError) fromPeer() bool { return e.Cause != nil && e.Cause.Error() == textFromPeer }
+// textTrailerCut is what net/http says in text alone.
+const textTrailerCut = "http: unexpected EOF reading trailer"
 
 // before is what is known of a connection when a request begins.
 type before struct {
@@ -65,8 +35,13 @@ func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken
 		return false, ended(cause, err)
 	}
 	failed, opened := x.upload.failure()
-	unsent := neverBegun(err) || x.conn.quic && unsent3(err)
-	if unsent {
+	var begun unbegun
+	unsent := errors.As(err, &begun)
+	switch {
+	case unsent:
+		x.pool.changed(x.conn) // or it would be tried again
+	case x.conn.quic && unsent3(err):
+		unsent = true
 		x.pool.retire(x.conn, false)
 	}
 	switch s := x.conn.socket; {
@@ -97,15 +72,16 @@ func (x *exchange) classify(err error, was before) error {
 		err = errMalformed
 	}
 	var coded *protocols.Error
-	var reset streamError
+	var reset resetError
+	var gone goneError
 	switch {
 	case errors.As(err, &coded):
 		return err
 	case x.conn.quic:
 		return x.classify3(err)
-	case errors.As(err, &reset) && reset.fromPeer():
+	case errors.As(err, &reset):
 		return x.resetByPeer(reset, was, err)
-	case refusedByGoAway(err):
+	case errors.As(err, &gone):
 		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", protocols.ErrNotSent, err)
 	case lost(err):
 	case x.cut():
@@ -123,17 +99,17 @@ func (x *exchange) classify(err error, was before) error {
 var errMalformed = errors.New("the server broke off with a malformed answer while it was sent the request")
 
 // resetByPeer is the error for a stream that the peer reset before its answer.
-func (x *exchange) resetByPeer(reset streamError, was before, err error) error {
-	switch reset.Code {
-	case codeProtocolError:
+func (x *exchange) resetByPeer(reset resetError, was before, err error) error {
+	switch reset.code {
+	case http2.ErrCodeProtocol:
 		// Also what a stream beyond the peer's limit is refused with (RFC 9113 §5.1.2).
 		if was.early {
 			err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
 		}
-	case codeHTTP11Required:
+	case http2.ErrCodeHTTP11Required:
 		x.pool.retire(x.conn, true)
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
-	case codeRefusedStream:
+	case http2.ErrCodeRefusedStream:
 		err = fmt.Errorf("%w: %w", protocols.ErrNotSent, err)
 	}
 
@@ -173,7 +149,7 @@ func (x *exchange) cut() bool {
 
 // bodyFailure names what ended a body before its end.
 func (x *exchange) bodyFailure(err error) error {
-	var reset streamError
+	var reset resetError
 	switch cause := x.ctx.Err(); {
 	case cause != nil:
 		return ended(cause, err)
@@ -183,7 +159,7 @@ func (x *exchange) bodyFailure(err error) error {
 		return err
 	case x.conn.quic:
 		return bodyFailure3(err)
-	case errors.As(err, &reset) && reset.fromPeer(), lost(err):
+	case errors.As(err, &reset), lost(err):
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	case x.cut():
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, brief(err))
@@ -208,22 +184,6 @@ func ended(cause, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// neverBegun tells whether HTTP/2 did not even begin with the request: the
-// connection was dead before, or had said goodbye.
-func neverBegun(err error) bool {
-	text := err.Error()
-
-	return text == textConnUnusable || text == textNotEstablished
-}
-
-// refusedByGoAway tells whether the peer said by GOAWAY that it did not act on
-// the request (RFC 9113 §6.8).
-func refusedByGoAway(err error) bool {
-	text := err.Error()
-
-	return text == textGracefulGoAway || strings.HasPrefix(text, textFirstGoAway)
-}
-
 // lost tells whether the connection broke, rather than carried something wrong.
 func lost(err error) bool {
 	var network net.Error
@@ -232,16 +192,9 @@ func lost(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.As(err, &broken) {
 		return true
 	}
-	text := err.Error()
-	for _, prefix := range []string{
-		textGoAwayAndClosed, textConnLost, textConnForceClosed, textConnClosed, textConnUnusable, textNotEstablished, textTrailerCut,
-	} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
 
-	return false
+	return errors.Is(err, errSilent) || errors.Is(err, errShut) || errors.Is(err, errPlaces) ||
+		strings.HasPrefix(err.Error(), textTrailerCut)
 }
 
 // connectionLost gives the code, unless TLS has more to say of it: under TLS 1.3

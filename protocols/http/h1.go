@@ -83,14 +83,8 @@ func (c *codec1) Available() int {
 	return 0
 }
 
-// InFlight is 1 for a connection with a request.
-func (c *codec1) InFlight() int {
-	if c.state.Load() == stateBusy {
-		return 1
-	}
-
-	return 0
-}
+// Limit is 1.
+func (c *codec1) Limit() int { return 1 }
 
 // Close closes the connection.
 func (c *codec1) Close() error {
@@ -217,9 +211,12 @@ func (c *codec1) alert(err error) error {
 }
 
 // sendable tells why a request cannot be sent.
-func sendable(r *nethttp.Request) error {
+func sendable(r *nethttp.Request) error { return sendableBut(r, "") }
+
+// sendableBut is sendable where a field called special may be sent too.
+func sendableBut(r *nethttp.Request, special string) error {
 	for name, values := range r.Header {
-		if !httpguts.ValidHeaderFieldName(name) {
+		if !httpguts.ValidHeaderFieldName(name) && (special == "" || name != special) {
 			return fmt.Errorf("http: invalid field name %.100q", name)
 		}
 		for _, value := range values {

@@ -284,7 +284,6 @@ func (p *pool) handshake3(ctx context.Context, a *attempt, transport *quic.Trans
 		a.trace.Mark(protocols.ConnectEnd)
 	}
 	c := &conn{host: a.host, wire: codec, quic: true, shared: true, limit: streams3, altUsed: a.service.altUsed}
-	c.told.Store(true)
 	c.socket = &socket{secure: true}
 
 	return c, nil

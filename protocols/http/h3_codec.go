@@ -216,8 +216,8 @@ func (c *codec3) giveUp() {
 // that the peer does not allow yet.
 func (c *codec3) Available() int { return max(streams3-int(c.running.Load()), 0) }
 
-// InFlight is how many requests have no answer.
-func (c *codec3) InFlight() int { return int(c.running.Load()) }
+// Limit is how many requests it takes at once.
+func (c *codec3) Limit() int { return streams3 }
 
 // Err is why the connection has ended.
 func (c *codec3) Err() error { return context.Cause(c.quic.Context()) }

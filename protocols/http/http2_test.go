@@ -170,8 +170,7 @@ var http2Ends = []struct {
 	}, false, outcome{is: protocols.CannotParseResponse, body: true}},
 }
 
-// How a stream or connection of HTTP/2 ends, and what the session is told: the
-// words of net/http that failure.go matches.
+// How a stream or connection of HTTP/2 ends, and what the session is told.
 func TestHTTP2Ends(t *testing.T) {
 	for _, test := range http2Ends {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	nethttp "net/http"
-	"reflect"
 
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -20,8 +19,7 @@ type loader struct {
 
 func newLoader(client protocols.Client, config Config, secure bool) *loader {
 	p := &pool{
-		client: client, transport: newTransport(config), config: config, secure: secure,
-		patience: attemptPatience, hosts: make(map[key]*host),
+		client: client, config: config, secure: secure, patience: attemptPatience, hosts: make(map[key]*host),
 	}
 	if secure {
 		if config.AlternativeServices == nil {
@@ -65,7 +63,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 		sending = x.watch(ctx)
 	}
 	out := x.outgoing(sending, req, l.pool.config.Header)
-	if x.upload != nil {
+	if x.upload != nil && !c.shared {
 		c.socket.upload.Store(x.upload)
 	}
 	reused := c.served.Swap(true)
@@ -75,11 +73,8 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	x.trace.Mark(protocols.RequestStart)
 	raw, err := c.RoundTrip(out)
 	if err == nil {
-		if c.shared && !c.answered.Swap(true) {
-			l.pool.changed(c)
-			if c.quic {
-				l.pool.works(c.host.key)
-			}
+		if !c.answered.Swap(true) && c.quic {
+			l.pool.works(c.host.key)
 		}
 		resp, err = x.begin(raw, out)
 	}
@@ -174,9 +169,7 @@ func (x *exchange) proto() string {
 	}
 }
 
-// bodiless tells whether no body follows the head. HTTP/2's codec has an empty
-// body of its own, which is the only one that is empty as a type; and a 304 that
-// tells the length of what is not sent would be cut short in its eyes.
+// bodiless tells whether no body follows the head.
 func (x *exchange) bodiless(method string) bool {
 	r := x.raw
 	switch {
@@ -184,7 +177,9 @@ func (x *exchange) bodiless(method string) bool {
 		r.StatusCode == nethttp.StatusNoContent, r.StatusCode == nethttp.StatusNotModified:
 		return true
 	default:
-		return x.conn.shared && r.ContentLength == 0 && reflect.TypeOf(r.Body).Size() == 0
+		s, ok := r.Body.(*stream)
+
+		return ok && s.empty
 	}
 }
 

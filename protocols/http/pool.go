@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	nethttp "net/http"
 	"slices"
 	"sync"
 	"time"
@@ -16,12 +15,11 @@ const rememberedHosts = 1024
 
 // pool holds the connections of one scheme in one session.
 type pool struct {
-	client    protocols.Client
-	transport *nethttp.Transport
-	config    Config
-	secure    bool
-	http3     http3State
-	patience  time.Duration // attemptPatience
+	client   protocols.Client
+	config   Config
+	secure   bool
+	http3    http3State
+	patience time.Duration // attemptPatience
 
 	mu     sync.Mutex // never held while the Client, a codec or the network is called
 	hosts  map[key]*host
@@ -108,11 +106,7 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	p.mu.Lock()
 	h.waiting.push(w)
 	p.dialFor(h, w)
-	shared := h.shared
 	p.mu.Unlock()
-	if shared != nil && shared.told.Load() { // before that the codec answers with a guess
-		p.measure(shared)
-	}
 	p.serve(h) // what became free before the push found nobody waiting
 	select {
 	case d := <-w.ready:
@@ -172,7 +166,7 @@ func (p *pool) pick(h *host) *conn {
 	if c.active == 0 {
 		p.wake(c)
 	}
-	c.count(1)
+	c.active++
 
 	return c
 }
@@ -249,7 +243,7 @@ func (p *pool) release(c *conn, keep bool) {
 // settle counts a request out, and gives the connections to end. The lock is
 // held.
 func (p *pool) settle(c *conn) (ended []*conn) {
-	c.count(-1)
+	c.active--
 	if c.active == 0 {
 		ended = p.rest(c)
 	}
@@ -258,39 +252,22 @@ func (p *pool) settle(c *conn) (ended []*conn) {
 	return ended
 }
 
-// changed is the hook of a shared connection until its peer has told its limit:
-// that may have come, a request has ended, or the connection is closed. Later on
-// the pool asks when somebody has to wait: the hook runs twice for each request.
+// changed is told by a shared connection that it takes more or fewer requests at once,
+// or none any more.
 func (p *pool) changed(c *conn) {
-	p.measure(c)
-	if codec, ok := c.wire.(*nethttp.ClientConn); ok && c.told.Load() {
-		codec.SetStateHook(nil)
-	}
-	p.serve(c.host)
-}
-
-// measure asks a shared connection how many requests it takes, and whether it
-// lives.
-func (p *pool) measure(c *conn) {
-	inFlight := c.InFlight()
-	free := c.Available()
-	dead := c.Err() != nil
+	limit, dead := c.Limit(), c.Err() != nil
 	p.mu.Lock()
-	if free > 0 {
-		c.limit = inFlight + free
-		if c.limit > newcomerLimit {
-			c.told.Store(true)
-		}
-	}
+	c.limit = limit
 	if dead {
 		p.forget(c)
 		p.dialFor(c.host, nil)
 	}
-	alone := c.active == 0
+	alone := dead && c.active == 0
 	p.mu.Unlock()
-	if dead && alone {
-		c.cancel()
+	if alone {
+		c.end()
 	}
+	p.serve(c.host)
 }
 
 // retire keeps new requests from a connection that refuses them. http1: its host
@@ -303,6 +280,24 @@ func (p *pool) retire(c *conn, http1 bool) {
 	p.dialFor(c.host, nil)
 }
 
+// grow begins to count a connection's age. The lock is held.
+func (p *pool) grow(c *conn) {
+	c.age = time.AfterFunc(p.config.MaximumConnectionAge, func() { p.expire(c) })
+}
+
+// expire keeps new requests from a connection that is too old.
+func (p *pool) expire(c *conn) {
+	p.mu.Lock()
+	var ended []*conn
+	if !c.gone && c.active == 0 {
+		ended = append(ended, c)
+	}
+	p.forget(c)
+	p.dialFor(c.host, nil)
+	p.mu.Unlock()
+	endAll(ended)
+}
+
 // forget takes a connection from its host; requests that have it go on. The lock
 // is held.
 func (p *pool) forget(c *conn) {
@@ -313,6 +308,9 @@ func (p *pool) forget(c *conn) {
 		p.wake(c)
 	}
 	c.gone = true
+	if c.age != nil {
+		c.age.Stop()
+	}
 	switch h := c.host; {
 	case !c.shared:
 		h.open--

@@ -214,6 +214,7 @@ func (p *pool) adopt(c *conn) {
 			}
 		}
 		h.shared = c
+		p.grow(c)
 	}
 	ended = append(ended, p.rest(c)...)
 	p.mu.Unlock()
@@ -256,8 +257,7 @@ func (p *pool) died(c *conn, broken bool) {
 	if broken {
 		p.breakDown(c.host.key)
 	}
-	p.measure(c)
-	p.serve(c.host)
+	p.changed(c)
 }
 
 // endAttempts cancels the attempts that nobody waits for. The lock is held.
