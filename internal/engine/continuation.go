@@ -20,8 +20,11 @@ import (
 type continued struct {
 	of      *load
 	given   *protocols.Request // of the first hop
-	version version
 	codings []string
+
+	tag, modified string // the version's validators (RFC 9110 §8.8)
+	ifRange       string // and what If-Range can name of it
+
 	partial bool  // the first response is a part
 	length  int64 // the length of the first response; -1 unknown
 	start   int64 // where the first response begins in the representation
@@ -50,24 +53,26 @@ func (l *load) continuable(h *hop, resp *protocols.Response) {
 		h.cached.isServed() || resp.Body == protocols.NoBody || resp.Upgraded != nil || resp.Messages != nil {
 		return
 	}
+	rules := l.engine.cacheRules
 	c := &continued{
-		of: l, given: h.given, version: versionOf(resp.Header), codings: contentCodings(resp.Header),
+		of: l, given: h.given, codings: contentCodings(resp.Header), ifRange: rules.StrongValidator(resp.Header),
 		partial: resp.StatusCode == http.StatusPartialContent, length: resp.KnownLength(),
 		raw: resp.Body, hop: h, resp: resp, left: -1,
 	}
+	c.tag, c.modified = rules.Validators(resp.Header)
 	c.end, c.total = c.length, c.length
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusPartialContent:
-		r, ok := parseContentRange(resp.Header)
-		if !ok || c.length >= 0 && c.length != r.end-r.start {
+		part, ok := rules.ContentRangeOf(resp.Header)
+		if !ok || c.length >= 0 && c.length != part.End-part.Start {
 			return // several ranges, or a lie
 		}
-		c.start, c.end, c.total = r.start, r.end, r.total
+		c.start, c.end, c.total = part.Start, part.End, part.Length
 	default:
 		return
 	}
-	if c.version.ifRange() == "" || strings.EqualFold(resp.Header.Get("Accept-Ranges"), "none") {
+	if c.ifRange == "" || strings.EqualFold(resp.Header.Get("Accept-Ranges"), "none") {
 		return
 	}
 	resp.Body, l.continued = c, c
@@ -150,7 +155,7 @@ func (c *continued) goOn(cause error) error {
 		case err != nil && interrupted(err):
 			after = 0
 		case err != nil:
-			return fmt.Errorf("%w (not continued: %w)", cause, err)
+			return uncontinued(cause, err)
 		case slices.Contains(r.Statuses, resp.StatusCode):
 			after = retryAfter(resp.Header, time.Now())
 			h.drain(resp)
@@ -160,12 +165,18 @@ func (c *continued) goOn(cause error) error {
 		default:
 			left, err := c.fits(resp)
 			if err != nil {
-				return fmt.Errorf("%w (not continued: %w)", cause, h.reject(resp, "body", err))
+				return uncontinued(cause, h.reject(resp, "body", err))
 			}
 
 			return c.take(h, resp, left)
 		}
 	}
+}
+
+// uncontinued is what broke a body off, with the reason why it does not go on: in
+// words only, so that the error's code is that of the first.
+func uncontinued(cause, why error) error {
+	return fmt.Errorf("%w (not continued: %s)", cause, why.Error())
 }
 
 // interrupted tells whether the network broke a load off, rather than one of its
@@ -176,7 +187,7 @@ func interrupted(err error) bool { return slices.Contains(retryCodes, Classify(e
 func (c *continued) next() (*hop, *protocols.Response, error) {
 	l := c.of
 	req := *c.given
-	req.Header = c.given.Header.Clone()
+	req.Header = canonicalHeader(c.given.Header).Clone()
 	if req.Header == nil {
 		req.Header = make(http.Header)
 	}
@@ -189,7 +200,7 @@ func (c *continued) next() (*hop, *protocols.Response, error) {
 			to = strconv.FormatInt(c.end-1, 10)
 		}
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%s", from, to))
-		req.Header.Set("If-Range", c.version.ifRange())
+		req.Header.Set("If-Range", c.ifRange)
 		if len(c.codings) > 0 {
 			req.Header.Set("Accept-Encoding", strings.Join(c.codings, ", ")) // none goes with a Range by itself
 		}
@@ -218,30 +229,32 @@ func (c *continued) next() (*hop, *protocols.Response, error) {
 // the body broke off, end where that was to end, and be of the same version. A whole
 // body will do where no byte was given of one.
 func (c *continued) fits(resp *protocols.Response) (int64, error) {
-	if got := versionOf(resp.Header); !c.version.same(got) || !slices.Equal(contentCodings(resp.Header), c.codings) {
+	rules, length := c.of.engine.cacheRules, resp.KnownLength()
+	tag, modified := rules.Validators(resp.Header)
+	// A piece need not repeat its date, but its tag (RFC 9110 §15.3.7).
+	if tag != c.tag || tag == "" && modified != "" && modified != c.modified || !slices.Equal(contentCodings(resp.Header), c.codings) {
 		return 0, errors.New("the server has another version now")
 	}
-	length := resp.KnownLength()
 	switch resp.StatusCode {
 	case http.StatusOK:
-		if c.partial || c.count > 0 || length != c.length || resp.Header.Get("Last-Modified") != c.version.modified {
+		if c.partial || c.count > 0 || length != c.length || modified != c.modified {
 			return 0, errors.New("the server sends the whole body")
 		}
 
 		return length, nil
 	case http.StatusPartialContent:
-		r, ok := parseContentRange(resp.Header)
+		part, ok := rules.ContentRangeOf(resp.Header)
 		end := c.end
 		if end < 0 {
-			end = r.total
+			end = part.Length
 		}
-		if !ok || r.start != c.start+c.count || r.end != end || c.total >= 0 && r.total >= 0 && r.total != c.total ||
-			length >= 0 && length != r.end-r.start {
+		if !ok || part.Start != c.start+c.count || part.End != end || c.total >= 0 && part.Length != c.total ||
+			length >= 0 && length != part.End-part.Start {
 			return 0, fmt.Errorf("the server sends another range: %.100q", resp.Header.Get("Content-Range"))
 		}
 		c.end = end
 
-		return r.end - r.start, nil
+		return part.End - part.Start, nil
 	default:
 		return 0, fmt.Errorf("the server answers %d", resp.StatusCode)
 	}

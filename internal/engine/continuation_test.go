@@ -157,8 +157,7 @@ var continuationTests = []struct {
 	{"another beginning", brittle{header: tagged, cuts: []int{5}, change: set("Content-Range", "bytes 4-25/26")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
 	{"another end", brittle{header: tagged, cuts: []int{5}, change: set("Content-Range", "bytes 5-24/26")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
 	{"another length", brittle{header: tagged, cuts: []int{5}, change: set("Content-Range", "bytes 5-25/27")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
-	{"a length that is not said", brittle{header: tagged, cuts: []int{5}, change: set("Content-Range", "bytes 5-25/*")}, "GET", "", 0, alphabet, true, []string{"", `bytes=5-25 "v1"`}},
-	{"no length at all", brittle{header: tagged, cuts: []int{5}, chunked: true, change: set("Content-Range", "bytes 5-25/*")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5- "v1"`}},
+	{"a length that is not said", brittle{header: tagged, cuts: []int{5}, chunked: true, change: set("Content-Range", "bytes 5-25/*")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5- "v1"`}},
 	{"several ranges", brittle{header: tagged, cuts: []int{5}, change: onSecond(func(resp *protocols.Response) { resp.Header.Del("Content-Range") })}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
 	{"another coding", brittle{header: tagged, cuts: []int{5}, change: set("Content-Encoding", "gzip")}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
 	{"not found", brittle{header: tagged, cuts: []int{5}, change: onSecond(func(resp *protocols.Response) { resp.StatusCode = 404 })}, "GET", "", 0, "abcde", false, []string{"", `bytes=5-25 "v1"`}},
@@ -181,7 +180,7 @@ func TestContinuation(t *testing.T) {
 				e := open(t, engine.Config{Retry: engine.Retry{Continuations: max(limit, 0)}}, scheme("https", protocols.Encrypted, origin.load))
 				req := request(t, tt.method, "https://a.example/")
 				if tt.ranged != "" {
-					req.Header.Set("Range", tt.ranged)
+					req.Header = http.Header{"range": {tt.ranged}} // the app's spelling
 				}
 				resp, err := e.Load(t.Context(), req, nil)
 				if err != nil {
