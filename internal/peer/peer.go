@@ -39,7 +39,7 @@ type Peer struct {
 	exited chan struct{} // closed when the process has ended
 }
 
-// Start runs a script of the folder that URLKIT_PEERS names, with a new folder, then args, in which [TCP], [UDP] and
+// Start runs a script of the folder that URLKIT_PEERS names, or an absolute path, with a new folder, then args, in which [TCP], [UDP] and
 // [TCP21] are replaced by ports; it returns when all of them answer. When the test ends the peer is stopped and its
 // folder removed. The script inherits the environment, so t.Setenv reaches it. Without URLKIT_PEERS the test is
 // skipped; a peer that does not start fails it, with what the script said.
@@ -83,7 +83,10 @@ func Start(t testing.TB, script string, args ...string) *Peer {
 		command[i] = strconv.Itoa(port)
 		ready = append(ready, func() bool { return answers(port) })
 	}
-	p.run(t, exec.Command(filepath.Join(scripts, script), command...))
+	if !filepath.IsAbs(script) {
+		script = filepath.Join(scripts, script)
+	}
+	p.run(t, exec.Command(script, command...))
 	p.await(t, ready)
 
 	return p
