@@ -162,7 +162,7 @@ func certified(t *testing.T, authority *x509.Certificate, asked *int, d urlsessi
 			if c.Space.Method != urlsession.MethodClientCertificate {
 				return urlsession.PerformDefaultHandling, nil
 			}
-			if *asked++; len(c.DistinguishedNames) != 1 || string(c.DistinguishedNames[0]) != string(authority.RawSubject) {
+			if *asked++; len(c.DistinguishedNames) != 1 || string(c.DistinguishedNames[0]) != string(authority.RawIssuer) {
 				t.Errorf("the server's names are %x", c.DistinguishedNames)
 			}
 

@@ -66,7 +66,9 @@ type Configuration struct {
 	// CookieAcceptPolicy says whose cookies are stored.
 	CookieAcceptPolicy storage.CookieAcceptPolicy
 	// Credentials is the store of credentials; nil: the process-wide one, or a
-	// private one of an ephemeral session. credential.None keeps none.
+	// private one of an ephemeral session, both in memory. Package
+	// storage/credential/keyring has one that keeps permanent ones beyond the process;
+	// credential.None keeps none.
 	Credentials storage.CredentialStore
 	// Negotiator authenticates by Negotiate (SPNEGO), with what it knows itself, or
 	// the credential of a challenge. It is used for whatever host asks. nil:

@@ -1,6 +1,6 @@
 // Tour loads URLs of every kind through one session, from an origin that it
-// starts on loopback, and prints what happened to each; then it downloads a large
-// file, with a bar.
+// starts on loopback, and prints what happened to each; then it logs in by Digest, and
+// downloads a large file, with a bar.
 //
 //	go run ./examples/tour
 package main
@@ -88,6 +88,10 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	for _, refusal := range refusals {
 		fmt.Fprintf(out, "\nRefused: %v\n", refusal)
+	}
+
+	if err := login(ctx, out, origin); err != nil {
+		return err
 	}
 
 	return download(ctx, out, origin, filepath.Dir(file))

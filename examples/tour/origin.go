@@ -30,9 +30,15 @@ type origin struct {
 
 func startOrigin() (*origin, error) {
 	o := &origin{roots: x509.NewCertPool()}
+	var guarded secret
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/large" {
+		switch r.URL.Path {
+		case "/large":
 			serveLarge(w)
+
+			return
+		case "/secret":
+			guarded.ServeHTTP(w, r)
 
 			return
 		}

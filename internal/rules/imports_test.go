@@ -117,7 +117,7 @@ var importRows = []row{
 	{
 		"storage-keyring",
 		[]string{"storage/credential/keyring"},
-		[]string{"protocols", "storage", "storage/credential", third},
+		[]string{"protocols", "storage", "storage/credential", "internal/filelock", "internal/publish", third},
 		"the library that reaches the system's keyring costs only those who use it",
 	},
 	{

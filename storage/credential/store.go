@@ -24,7 +24,7 @@ var errNoCredential = errors.New("there is no credential to store")
 // safe for concurrent use.
 //
 // A credential of PersistencePermanent is kept as one of PersistenceForSession:
-// as long as the store. The store keeps copies, and its methods neither wait nor
+// as long as the store. Package keyring keeps it beyond the process. The store keeps copies, and its methods neither wait nor
 // fail, but for Set and SetDefault of no credential.
 type Store struct {
 	mu     sync.RWMutex
