@@ -90,11 +90,7 @@ func run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "\nRefused: %v\n", refusal)
 	}
 
-	if err := login(ctx, out, origin); err != nil {
-		return err
-	}
-
-	return download(ctx, out, origin, filepath.Dir(file))
+	return errors.Join(login(ctx, out, origin), download(ctx, out, origin, filepath.Dir(file)))
 }
 
 func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {
