@@ -20,7 +20,7 @@ type Path struct {
 
 // Monitor observes the path. It is safe for concurrent use.
 type Monitor interface {
-	// Current is the path as it is now.
+	// Current is the path as it is now, or was a moment ago.
 	Current() Path
 	// Next waits until the path is another than known, and returns it; the error is
 	// that of ctx. It returns at once where the path is another already, so that no

@@ -104,6 +104,23 @@ func TestSystemWatches(t *testing.T) {
 	})
 }
 
+// The path is looked at once for those who ask at one time.
+func TestCurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, path, _, _ := scripted(true)
+		s.Current()
+		path.Store(&Path{ID: 2})
+		time.Sleep(memory - 1) //nolint:forbidigo // the bubble's time
+		if p := s.Current(); p.ID != 1 {
+			t.Errorf("it looked again: %+v", p)
+		}
+		time.Sleep(time.Nanosecond) //nolint:forbidigo // the same
+		if p := s.Current(); p.ID != 2 {
+			t.Errorf("it did not look again: %+v", p)
+		}
+	})
+}
+
 // Where there is nothing to listen to, the interfaces are looked at once a second.
 func TestSystemPolls(t *testing.T) {
 	leak.Check(t)

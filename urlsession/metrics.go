@@ -52,6 +52,9 @@ type TransactionMetrics struct {
 	Inner bool
 	// ReusedConnection, ProxyConnection and Multipath describe the connection.
 	ReusedConnection, ProxyConnection, Multipath bool
+	// Cellular, Expensive and Constrained describe the path to the network at the end
+	// of the transaction, as the PathMonitor tells.
+	Cellular, Expensive, Constrained bool
 	// ResourceFetchType is where the response came from.
 	ResourceFetchType ResourceFetchType
 	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
@@ -190,7 +193,8 @@ func (c *collector) collect(t *engine.Transaction) {
 func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m := TransactionMetrics{
 		Request: t.Request, URLProtocol: t.Protocol, Scheme: t.Scheme, Policy: t.Policy, Inner: t.Inner, Err: t.Err,
-		Retry:                  RetryReason(t.Retry),
+		Retry:    RetryReason(t.Retry),
+		Cellular: t.Path.Cellular, Expensive: t.Path.Expensive, Constrained: t.Path.Constrained,
 		BodyBytesAfterDecoding: t.Decoded, RequestBody: t.RequestBody, ResponseBody: t.ResponseBody,
 	}
 	if t.Network {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/urlkit/urlkit/path"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -21,6 +22,7 @@ type Transaction struct {
 	Policy    string              // what App Transport Security decided
 	Inner     bool                // made by a protocol for another request
 	Network   bool                // the protocol may connect
+	Path      path.Path           // at the end, where it may
 	Cache     string              // what the cache had to say, in words; "": it was not asked
 	Local     bool                // the response is a stored one
 	Sent      int64               // bytes of the request's body, as the protocol has read them
@@ -72,6 +74,9 @@ func (h *hop) report(e ending) {
 	t.Cache, t.Local = h.cached.verdict()
 	if t.Local {
 		t.Received, t.Network = 0, false
+	}
+	if monitor := l.engine.config.Path; t.Network && monitor != nil {
+		t.Path = monitor.Current()
 	}
 	if i := h.match.Instance; i != nil {
 		t.Protocol, t.Scheme = strings.TrimPrefix(fmt.Sprintf("%T", i.Protocol), "*"), i.Scheme.Name
