@@ -123,8 +123,11 @@ func (x *exchange) count() {
 }
 
 // countReceived tells how long the answer's body is so far, with its framing. Only
-// the one who reads it may.
+// the one who reads it may, and only as long as the connection is the exchange's.
 func (x *exchange) countReceived() {
+	if x.ended.Load() {
+		return
+	}
 	if s := x.stream(); s != nil {
 		x.trace.Tell(protocols.ResponseBodyBytes, s.gotBody.Load())
 	}

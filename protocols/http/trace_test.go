@@ -1,6 +1,7 @@
 package http
 
 import (
+	"errors"
 	"io"
 	nethttp "net/http"
 	"testing"
@@ -60,5 +61,27 @@ func TestInterimWithoutEnd(t *testing.T) {
 		if n := len(client.informed); n != maxInterim {
 			t.Errorf("%s: informed %d times", kind, n)
 		}
+	}
+}
+
+// A body that is read once more after its end counts nothing: its connection serves
+// another request by then.
+func TestTraceCountsItsOwnBody(t *testing.T) {
+	l, _, server := start(t, "http", Config{}, func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+		_, _ = io.WriteString(w, "hello")
+	})
+	req := newRequest(t, "GET", server.URL, nil)
+	req.Trace = new(protocols.Trace)
+	resp, err := l.Load(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if data, err := io.ReadAll(resp.Body); string(data) != "hello" || err != nil || req.Trace.Bytes(protocols.ResponseBodyBytes) != 5 {
+		t.Fatalf("%q, %v, %d bytes", data, err, req.Trace.Bytes(protocols.ResponseBodyBytes))
+	}
+	get(t, l, server.URL)
+	if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) || req.Trace.Bytes(protocols.ResponseBodyBytes) != 5 {
+		t.Errorf("%d, %v, %d bytes", n, err, req.Trace.Bytes(protocols.ResponseBodyBytes))
 	}
 }

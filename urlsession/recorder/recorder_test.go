@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/urlkit/urlkit/har"
@@ -181,4 +183,62 @@ func TestRecordedBodies(t *testing.T) {
 	if log.Entries[0].Response.Content.Text != "" || log.Entries[2].Request.PostData != nil || log.Entries[2].Request.BodySize != 10 {
 		t.Errorf("bodies are recorded unasked: %+v", log.Entries[2])
 	}
+}
+
+// Many loads at once, some of which are cancelled: the log is whole, and has each
+// transaction once.
+func TestRecorderOfManyLoads(t *testing.T) {
+	leak.Check(t)
+	base := serve(t)
+	var out bytes.Buffer
+	log := har.NewWriter(&out, har.Options{})
+	counting := &transactions{}
+	c := urlsession.EphemeralConfiguration()
+	c.Observers = []urlsession.Observer{&recorder.Recorder{Log: log, Bodies: 100}, counting}
+	s, err := urlsession.New(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loads sync.WaitGroup
+	for i := range 16 {
+		loads.Go(func() {
+			for n := range 25 {
+				url := base + []string{"/from", "/gzip", "/cut", "/", "/binary"}[(i+n)%5]
+				switch n % 3 {
+				case 0:
+					task := s.DataTask(request(t, "GET", url, nil))
+					task.Resume()
+					if n%2 == 0 {
+						task.Cancel()
+					}
+					_ = task.Wait(t.Context())
+				case 1:
+					stream, err := s.Bytes(t.Context(), request(t, "GET", url, nil))
+					if err == nil {
+						_, _ = io.ReadFull(stream, make([]byte, 2))
+						_ = stream.Close()
+					}
+				default:
+					_, _, _ = s.Upload(t.Context(), request(t, "POST", url, nil), urlsession.StringBody("x"))
+				}
+			}
+		})
+	}
+	loads.Wait()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := har.Read(&out, har.Limits{})
+	if err != nil || len(read.Entries) != int(counting.count.Load()) || len(read.Entries) < 300 {
+		t.Errorf("%d entries of %d transactions, %v", len(read.Entries), counting.count.Load(), err)
+	}
+}
+
+type transactions struct{ count atomic.Int64 }
+
+func (c *transactions) Observe(context.Context, *urlsession.Request) *urlsession.Observation {
+	return &urlsession.Observation{DidFinishCollecting: func(m *urlsession.TaskMetrics) { c.count.Add(int64(len(m.Transactions))) }}
 }
