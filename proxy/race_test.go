@@ -127,6 +127,24 @@ var raceRows = []raceRow{
 		"192.0.2.2", 0, "192.0.2.1 at 0s, 192.0.2.2 at 0s", nil,
 	},
 	{
+		"each delay starts one more", parseAll("2001:db8::1", "2001:db8::2", "192.0.2.1"),
+		map[string]behaviour{"2001:db8::2": {after: 10 * time.Millisecond}},
+		Dialer{},
+		"2001:db8::2", 510 * time.Millisecond, "2001:db8::1 at 0s, 192.0.2.1 at 250ms, 2001:db8::2 at 500ms", nil,
+	},
+	{
+		"a failure within a delay starts the next at once", parseAll("192.0.2.1", "192.0.2.2", "192.0.2.3"),
+		map[string]behaviour{"192.0.2.2": {50 * time.Millisecond, syscall.ECONNREFUSED}, "192.0.2.3": {}},
+		Dialer{},
+		"192.0.2.3", 300 * time.Millisecond, "192.0.2.1 at 0s, 192.0.2.2 at 250ms, 192.0.2.3 at 300ms", nil,
+	},
+	{
+		"no way by one family", parseAll("2001:db8::1", "192.0.2.1"),
+		map[string]behaviour{"2001:db8::1": {err: syscall.ENETUNREACH}, "192.0.2.1": {}},
+		Dialer{},
+		"192.0.2.1", 0, "2001:db8::1 at 0s, 192.0.2.1 at 0s", nil,
+	},
+	{
 		"a slow first one still wins", parseAll("192.0.2.1", "192.0.2.2"),
 		map[string]behaviour{"192.0.2.1": {after: 400 * time.Millisecond}},
 		Dialer{},
