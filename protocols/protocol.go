@@ -64,11 +64,19 @@ type Claimer interface {
 	Claims(req *Request) bool
 }
 
-// PathObserver is an optional capability of a URLProtocol that keeps connections, or
-// remembers what did not work: it is told that the network has changed. PathChanged
-// returns promptly, and is safe for concurrent use.
-type PathObserver interface {
-	PathChanged()
+// Explainer is an optional capability of a URLProtocol: it says how it would load a
+// request, without loading it. stage is a word for what it speaks of; "": it has
+// nothing to say. It sends nothing, and is safe for concurrent use.
+type Explainer interface {
+	Explain(req *Request) (stage, verdict string)
+}
+
+// PathWatcher is an optional capability of a Client: WatchPath calls changed whenever
+// the way to the network has become another, until ctx ends. It returns then, or at
+// once where nothing is known of the way. A protocol that keeps connections which can
+// move, or remembers what did not work, asks its Client for it by a type assertion.
+type PathWatcher interface {
+	WatchPath(ctx context.Context, changed func())
 }
 
 // Wrapper is what a URLProtocol that wraps another implements so that [As] finds
@@ -78,7 +86,7 @@ type Wrapper interface {
 }
 
 // As finds the first URLProtocol in p's chain of Unwrap that implements T. The
-// optional capabilities are [Claimer], [PathObserver] and [io.Closer].
+// optional capabilities are [Claimer], [Explainer] and [io.Closer].
 func As[T any](p URLProtocol) (T, bool) {
 	for p != nil {
 		if t, ok := p.(T); ok {

@@ -117,8 +117,20 @@ type Configuration struct {
 	// RequiresDNSSEC fails loads whose host's name was not looked up by a Resolver
 	// that validates (Apple's requiresDNSSECValidation).
 	RequiresDNSSEC bool
-	// OmitsHTTP2 keeps https to HTTP/1.1.
+	// OmitsHTTP2 keeps https to HTTP/1.1 where it runs over TCP.
 	OmitsHTTP2 bool
+	// OmitsHTTP3 keeps https to TCP. Else HTTP/3 is used where a host is known to speak
+	// it: by Alt-Svc, by HTTPS records where the Resolver finds them, or because a
+	// request assumes it. A build with the tag urlkit_nohttp3 is without it.
+	OmitsHTTP3 bool
+	// EnablesEarlyData lets HTTP/3 send GET and HEAD without a body to known servers
+	// before the handshake is complete (0-RTT; Apple's enablesEarlyData). Somebody on
+	// the way can send them again (RFC 8470 §2).
+	EnablesEarlyData bool
+	// AlternativeServices keeps what origins say of where they serve HTTP/3; nil: the
+	// process-wide memory, or a private one of an ephemeral session. altsvc.Open keeps
+	// them in a file.
+	AlternativeServices protocols.AlternativeServiceStore
 
 	// UsesClassicLoadingMode, UsesPipelining and UsesExtendedBackgroundIdleMode are
 	// kept without effect: there is one loader, pipelining is deprecated, and a

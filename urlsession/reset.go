@@ -8,9 +8,11 @@ import (
 )
 
 // stored are the stores that the session uses: what it keeps between loads.
-func (s *core) stored() []any { return []any{s.configuration.Cookies, s.configuration.Credentials} }
+func (s *core) stored() []any {
+	return []any{s.configuration.Cookies, s.configuration.Credentials, s.configuration.AlternativeServices}
+}
 
-// Reset empties the session's cookies and credentials, deletes their files, and then
+// Reset empties the session's cookies, credentials and alternative services, deletes their files, and then
 // does what Flush does (Apple's reset). Other sessions that share a store lose them
 // too. ctx bounds the waiting for disks and keyrings. A store that cannot be emptied
 // is an error; the rest is done all the same.

@@ -77,14 +77,12 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 	if s.maximum == 0 {
 		s.maximum = 1 << 30
 	}
-	var builtIn standard.Config
-	builtIn.HTTP.MaximumConnectionsPerHost = c.MaximumConnectionsPerHost
-	builtIn.HTTP.OmitsHTTP2 = c.OmitsHTTP2
-	builtIn.HTTP.Header = c.header()
+	resolver := c.cachedResolver()
+	builtIn := s.builtIn(resolver)
 	config := engine.Config{
 		Registry:           registry.New(standard.Schemes(builtIn)...).With(c.Protocols...),
 		Policy:             c.ATS,
-		Dialer:             &proxy.Dialer{Resolver: c.cachedResolver(), ConnectTimeout: c.ConnectTimeout},
+		Dialer:             &proxy.Dialer{Resolver: resolver, ConnectTimeout: c.ConnectTimeout},
 		Cookies:            c.Cookies,
 		CookieAcceptPolicy: c.CookieAcceptPolicy,
 		OmitsCookies:       c.OmitsCookies,

@@ -167,3 +167,19 @@ func (c client) Inform(ctx context.Context, r *protocols.Response) {
 		}
 	}
 }
+
+// WatchPath tells of another path (protocols.PathWatcher).
+func (c client) WatchPath(ctx context.Context, changed func()) {
+	monitor := c.engine.config.Path
+	if monitor == nil {
+		return
+	}
+	for known := monitor.Current(); ; {
+		next, err := monitor.Next(ctx, known)
+		if err != nil {
+			return
+		}
+		known = next
+		changed()
+	}
+}

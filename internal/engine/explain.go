@@ -64,6 +64,11 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	h.attachCookies()
 	say("cookies", "%s", h.explainCookies())
 	say("cache", "%s", h.explainCache())
+	if e, ok := protocols.As[protocols.Explainer](h.match.Protocol); ok {
+		if stage, verdict := e.Explain(&h.request); stage != "" {
+			say(stage, "%s", verdict)
+		}
+	}
 	say("load", "%s %s%s", h.request.Method, protocols.Redact(h.request.URL), h.explainAttempts())
 	if limit := e.config.RedirectLimit; limit < 0 {
 		say("redirect", "any number; %s", redirection(h.request.Method))

@@ -115,6 +115,12 @@ var importRows = []row{
 		"a store implements its interface, and knows no session that uses it; a file is locked and replaced by what others use too",
 	},
 	{
+		"storage-altsvc",
+		[]string{"storage/altsvc"},
+		[]string{"protocols", "storage", "internal/filelock", "internal/publish"},
+		"a store implements its interface, and knows no session that uses it; its file is locked and replaced as that of others",
+	},
+	{
 		"storage-keyring",
 		[]string{"storage/credential/keyring"},
 		[]string{"protocols", "storage", "storage/credential", "internal/filelock", "internal/publish", third},
@@ -179,6 +185,12 @@ var importRows = []row{
 		[]string{"internal/goroutine"},
 		nil,
 		"which goroutine runs is asked of the runtime, and of nothing else",
+	},
+	{
+		"http3server",
+		[]string{"internal/http3server"},
+		[]string{"github.com/quic-go"},
+		"what tests need of QUIC stands in one place, so that their packages need none",
 	},
 	{
 		"test-tools",
@@ -246,7 +258,7 @@ var importRows = []row{
 		[]string{"cmd/...", "examples/..."},
 		[]string{
 			"protocols/...", "registry", "ats/...", "path", "proxy/...", "storage/...", "urlsession", "urlsession/recorder", "har", "background", "conformance/...",
-			"urlsessiontest/...", "cmd/...", "golang.org/x",
+			"urlsessiontest/...", "cmd/...", "golang.org/x", "github.com/quic-go",
 		},
 		"a program here can do no more than one elsewhere: it uses what is public",
 	},

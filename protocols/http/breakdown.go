@@ -161,14 +161,22 @@ func (p *pool) askRecords(ctx context.Context, k key) string {
 	return ""
 }
 
-// PathChanged tells that the network has changed (protocols.PathObserver): what did not
-// work before may work now, what was said of alternative services holds where it
-// persists, and connections over HTTP/3 move to a socket of the new path.
-func (l *loader) PathChanged() {
-	p := l.pool
-	if !builtHTTP3 || !p.secure || p.config.OmitsHTTP3 {
+// watchPath begins to watch the network, where the Client can, with the first attempt
+// at HTTP/3. The lock is held.
+func (p *pool) watchPath() {
+	watcher, ok := p.client.(protocols.PathWatcher)
+	if !ok || p.unwatch != nil || p.closed {
 		return
 	}
+	var ctx context.Context
+	ctx, p.unwatch = context.WithCancel(context.Background())
+	go watcher.WatchPath(ctx, p.pathChanged)
+}
+
+// pathChanged is called when the network has changed: what did not work before may work
+// now, what was said of alternative services holds where it persists, and connections
+// over HTTP/3 move to a socket of the new path.
+func (p *pool) pathChanged() {
 	p.config.AlternativeServices.PathChanged()
 	p.mu.Lock()
 	clear(p.breakdowns)

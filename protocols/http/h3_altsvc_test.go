@@ -177,7 +177,7 @@ func TestPathChanged(t *testing.T) {
 	}
 	first, _ := address()
 	l.pool.breakDown(key{host: "elsewhere"})
-	l.PathChanged()
+	l.pool.pathChanged()
 	if len(l.pool.breakdowns) > 0 {
 		t.Error("what was broken in another network counts in this one")
 	}

@@ -123,7 +123,7 @@ func TestEarlyDataLost(t *testing.T) {
 	strict := serve3(t, client, "h2", &quic.Config{}, nethttp.HandlerFunc(says))
 	at := strings.TrimPrefix(strict.URL, "https://")
 	client.packet.Store(&at)
-	l.PathChanged() // what was broken is forgotten
+	l.pool.pathChanged() // what was broken is forgotten
 	req := request3(t, "GET", server.URL, nil)
 	req.AssumesHTTP3Capable = true
 	if _, _, err := fetch(t.Context(), l, req); err != nil {

@@ -93,6 +93,9 @@ func (p *pool) Close() error {
 		}
 	}
 	p.endAttempts()
+	if p.unwatch != nil {
+		p.unwatch()
+	}
 	if p.reaper != nil {
 		p.reaper.Stop()
 	}

@@ -28,7 +28,8 @@ type pool struct {
 	armed  bool
 	closed bool
 
-	breakdowns map[key]breakdown // of HTTP/3
+	breakdowns map[key]breakdown  // of HTTP/3
+	unwatch    context.CancelFunc // ends the watching of the network; nil: nobody does
 }
 
 // key says which requests may share connections.

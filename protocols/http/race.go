@@ -72,6 +72,7 @@ func (p *pool) begin(ctx context.Context, h *host, a *attempt) {
 	ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	a.host, a.began, a.done = h, time.Now(), make(chan struct{})
 	h.attempt = a
+	p.watchPath()
 	go func() {
 		defer close(a.done)
 		ctx, stop := context.WithTimeoutCause(ctx, p.patience, errPatience)

@@ -1,0 +1,140 @@
+// Package altsvc keeps what origins have said of their alternative services (RFC 7838):
+// where they serve HTTP/3, mostly. A [Store] is memory; a [File] is kept beyond the
+// process.
+package altsvc
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
+)
+
+const (
+	// maxOrigins bounds the origins that are remembered. What is dropped for it is
+	// what expires first.
+	maxOrigins = 1024
+	// maxServices bounds what is kept of one origin, and maxText the texts of it.
+	maxServices = 16
+	maxText     = 1024
+)
+
+// Store keeps alternative services in memory. The zero value is empty and works. It is
+// safe for concurrent use.
+type Store struct {
+	mu      sync.Mutex
+	origins map[string][]protocols.AlternativeService
+	changed map[string]bool // since the file was written; nil: there is none
+	wake    func()          // is called with each change, under the lock; nil: nobody waits
+}
+
+var (
+	_ protocols.AlternativeServiceStore = (*Store)(nil)
+	_ storage.Resetter                  = (*Store)(nil)
+)
+
+// NewStore makes an empty store.
+func NewStore() *Store { return &Store{} }
+
+var shared = NewStore()
+
+// Shared is the process-wide store, in memory, of sessions that are given no other.
+func Shared() *Store { return shared }
+
+// Services gives what was stored under a key and has not expired.
+func (s *Store) Services(key string) []protocols.AlternativeService {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return valid(s.origins[key], time.Now())
+}
+
+// valid is what has not expired.
+func valid(services []protocols.AlternativeService, now time.Time) []protocols.AlternativeService {
+	return slices.DeleteFunc(slices.Clone(services), func(s protocols.AlternativeService) bool { return !now.Before(s.Expires) })
+}
+
+// StoreServices replaces what is stored under a key; none: it is forgotten. What no
+// origin can say, by its length or number, is left out.
+func (s *Store) StoreServices(key string, services []protocols.AlternativeService) {
+	if len(key) > maxText {
+		return
+	}
+	services = slices.DeleteFunc(slices.Clone(services), func(one protocols.AlternativeService) bool {
+		return len(one.Host) > maxText || len(one.Protocol) > maxText
+	})
+	services = services[:min(len(services), maxServices)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(key, services)
+	s.note(key)
+}
+
+// put replaces a list. The lock is held.
+func (s *Store) put(key string, services []protocols.AlternativeService) {
+	if len(services) == 0 {
+		delete(s.origins, key)
+
+		return
+	}
+	if s.origins == nil {
+		s.origins = make(map[string][]protocols.AlternativeService)
+	}
+	if _, known := s.origins[key]; !known && len(s.origins) >= maxOrigins {
+		s.evict()
+	}
+	s.origins[key] = services
+}
+
+// evict drops the origin whose services are the first to expire. The lock is held.
+func (s *Store) evict() {
+	var oldest string
+	var first time.Time
+	for key, services := range s.origins {
+		last := services[0].Expires
+		for _, one := range services {
+			if one.Expires.After(last) {
+				last = one.Expires
+			}
+		}
+		if oldest == "" || last.Before(first) {
+			oldest, first = key, last
+		}
+	}
+	delete(s.origins, oldest)
+	s.note(oldest)
+}
+
+// note remembers that a key is to be written. The lock is held.
+func (s *Store) note(key string) {
+	if s.changed == nil {
+		return
+	}
+	s.changed[key] = true
+	s.wake()
+}
+
+// PathChanged forgets what does not persist when the network changes.
+func (s *Store) PathChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, services := range s.origins {
+		kept := slices.DeleteFunc(slices.Clone(services), func(one protocols.AlternativeService) bool { return !one.Persist })
+		if len(kept) < len(services) {
+			s.put(key, kept)
+			s.note(key)
+		}
+	}
+}
+
+// RemoveAll empties the store.
+func (s *Store) RemoveAll(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.origins = nil
+
+	return nil
+}
