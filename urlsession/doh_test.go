@@ -88,7 +88,9 @@ func TestDoH(t *testing.T) {
 			if !own {
 				asks = session(t, nil)
 			}
-			s := session(t, func(c *urlsession.Configuration) { c.Resolver = newDoH(t, asks, dns+"/dns-query{?dns}") })
+			s := session(t, func(c *urlsession.Configuration) {
+				c.Resolver, c.OmitsHTTP3 = newDoH(t, asks, dns+"/dns-query{?dns}"), true // which would ask for its records
+			})
 			origin := named(serve(t, wire, http.HandlerFunc(hello)))
 			for range 2 {
 				req := get(t, origin)
