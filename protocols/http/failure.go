@@ -158,7 +158,7 @@ func (x *exchange) bodyFailure(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case x.conn.quic:
-		return bodyFailure3(err)
+		return x.bodyFailure3(err)
 	case errors.As(err, &reset), lost(err):
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	case x.cut():

@@ -59,7 +59,7 @@ func (c *codec3) own(p *pool, of *conn, b beneath) {
 	context.AfterFunc(c.quic.Context(), func() {
 		of.socket.closed.Store(true)
 		c.end()
-		p.died(of, c.broken())
+		p.died(of, c.broken(context.Cause(c.quic.Context())))
 	})
 }
 
@@ -74,13 +74,22 @@ func (c *codec3) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 	if c.early && !c.settled() {
 		return c.hurry(r)
 	}
-	if r.Body != nil {
-		ctx, cancel := context.WithCancelCause(r.Context())
-		r = r.WithContext(ctx)
-		r.Body = &source{r.Body, cancel}
+	if r.Body == nil {
+		return c.ClientConn.RoundTrip(r)
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	r = r.WithContext(ctx)
+	r.Body = &source{r.Body, cancel}
+	resp, err := c.ClientConn.RoundTrip(r)
+	if err == nil && ctx.Err() != nil { // a server may answer what it got of a body that failed
+		_ = resp.Body.Close()
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
 	}
 
-	return c.ClientConn.RoundTrip(r)
+	return resp, nil
 }
 
 // source is a request's body. Where it fails the request ends: else the codec would

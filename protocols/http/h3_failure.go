@@ -3,7 +3,6 @@
 package http
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,18 +30,27 @@ func unsent3(err error) bool {
 
 // broken tells whether the end of the connection says that HTTP/3 does not work
 // there, and TCP may.
-func (c *codec3) broken() bool {
+func (c *codec3) broken(end error) bool {
 	var idle *quic.IdleTimeoutError
 	var transport *quic.TransportError
 	var application *quic.ApplicationError
-	switch cause := context.Cause(c.quic.Context()); {
-	case c.lost.Load(), errors.As(cause, &idle), errors.As(cause, &transport):
+	switch {
+	case c.lost.Load(), errors.As(end, &idle), errors.As(end, &transport):
 		return true
-	case errors.As(cause, &application):
+	case errors.As(end, &application):
 		return application.ErrorCode != quic.ApplicationErrorCode(http3.ErrCodeNoError)
 	default:
 		return false
 	}
+}
+
+// note takes a connection that has ended out of use at once: the next load may come
+// before the connection tells its end by itself.
+func (x *exchange) note(end error) {
+	if codec, ok := x.conn.wire.(*codec3); ok && codec.broken(end) {
+		x.pool.breakDown(x.conn.host.key)
+	}
+	x.pool.retire(x.conn, false)
 }
 
 // ending tells of an error whether it is the end of the whole connection, and not
@@ -76,10 +84,16 @@ func (x *exchange) classify3(err error) error {
 
 		return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
 	case unsent3(err):
+		if ending(err) {
+			x.note(err)
+		}
+
 		return protocols.Errorf(protocols.NetworkConnectionLost, "%w", err)
 	case ending(err):
 		// Nobody has seen an answer, whether the connection was new or kept: both
 		// break in the same ways.
+		x.note(err)
+
 		return connectionLost(fmt.Errorf("%w: %w", protocols.ErrStaleConnection, err))
 	case strings.HasPrefix(err.Error(), textNoHead):
 		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
@@ -91,9 +105,13 @@ func (x *exchange) classify3(err error) error {
 }
 
 // bodyFailure3 is bodyFailure for HTTP/3.
-func bodyFailure3(err error) error {
+func (x *exchange) bodyFailure3(err error) error {
 	var reset *quic.StreamError
-	if errors.As(err, &reset) && reset.Remote || ending(err) {
+	ended := ending(err)
+	if ended {
+		x.note(err)
+	}
+	if errors.As(err, &reset) && reset.Remote || ended {
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	}
 

@@ -23,6 +23,6 @@ func unsent3(error) bool { return false }
 
 func (*exchange) classify3(err error) error { return err }
 
-func bodyFailure3(err error) error { return err }
+func (*exchange) bodyFailure3(err error) error { return err }
 
 func halfFrame(io.ReadCloser) bool { return false }
