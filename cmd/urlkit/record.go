@@ -49,6 +49,9 @@ type transaction struct {
 	From          string              `json:"from,omitempty"` // where the response came from
 	Retry         string              `json:"retry,omitempty"`
 	Multipath     bool                `json:"multipath,omitempty"`
+	Cellular      bool                `json:"cellular,omitempty"`
+	Expensive     bool                `json:"expensive,omitempty"`
+	Constrained   bool                `json:"constrained,omitempty"`
 	Reused        bool                `json:"reused"`
 	Proxied       bool                `json:"proxied"`
 	Inner         bool                `json:"inner"`
@@ -117,7 +120,8 @@ func newTransaction(m *urlsession.TransactionMetrics) transaction {
 		URLProtocol: m.URLProtocol, Scheme: m.Scheme, Policy: m.Policy, Protocol: m.NetworkProtocolName, TLS: m.TLS(),
 		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
 		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,
-		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(), Multipath: m.Multipath,
+		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(),
+		Multipath: m.Multipath, Cellular: m.Cellular, Expensive: m.Expensive, Constrained: m.Constrained,
 		HeadSent: m.RequestHeaderBytesSent, BodySource: m.BodyBytesBeforeEncoding, BodySent: m.BodyBytesSent,
 		HeadReceived: m.ResponseHeaderBytesReceived, Start: moment(m.FetchStart),
 	}

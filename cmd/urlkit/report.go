@@ -131,8 +131,13 @@ func connectionOf(t *urlsession.TransactionMetrics) string {
 	if t.ReusedConnection {
 		text += ", used before"
 	}
-	if t.Multipath {
-		text += ", multipath"
+	for _, kind := range []struct {
+		name string
+		is   bool
+	}{{"multipath", t.Multipath}, {"cellular", t.Cellular}, {"expensive", t.Expensive}, {"constrained", t.Constrained}} {
+		if kind.is {
+			text += ", " + kind.name
+		}
 	}
 
 	return text

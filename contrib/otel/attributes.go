@@ -104,6 +104,9 @@ func factsOf(t *urlsession.TransactionMetrics) []attribute.KeyValue {
 		facts = append(facts, semconv.HTTPResponseBodySize(int(t.BodyBytesReceived)))
 	}
 	facts = append(facts, attribute.Bool("urlkit.reused_connection", t.ReusedConnection), attribute.String("urlkit.fetch_type", fetchType(t)))
+	if t.Cellular {
+		facts = append(facts, semconv.NetworkConnectionTypeCell)
+	}
 	if t.ProxyConnection {
 		facts = append(facts, attribute.Bool("urlkit.proxy_connection", true))
 	}

@@ -39,6 +39,10 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	note(e.Custom, "_reused", t.ReusedConnection)
 	note(e.Custom, "_proxied", t.ProxyConnection)
 	note(e.Custom, "_inner", t.Inner)
+	note(e.Custom, "_multipath", t.Multipath)
+	note(e.Custom, "_cellular", t.Cellular)
+	note(e.Custom, "_expensive", t.Expensive)
+	note(e.Custom, "_constrained", t.Constrained)
 
 	return e
 }

@@ -242,3 +242,27 @@ type transactions struct{ count atomic.Int64 }
 func (c *transactions) Observe(context.Context, *urlsession.Request) *urlsession.Observation {
 	return &urlsession.Observation{DidFinishCollecting: func(m *urlsession.TaskMetrics) { c.count.Add(int64(len(m.Transactions))) }}
 }
+
+// What the format has no place for stands in custom fields, where it says something.
+func TestEntryHasCustomFields(t *testing.T) {
+	x := &urlsession.TransactionMetrics{
+		Request: request(t, "GET", "https://example.com/", nil), NetworkProtocolName: "h3", Policy: "p", Retry: urlsession.RetryNotSent, Inner: true,
+		ReusedConnection: true, ProxyConnection: true, Multipath: true, Cellular: true, Expensive: true, Constrained: true, ResourceFetchType: 3,
+		TLSVersion: 0x0304, RemoteAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3128}, RequestHeaderBytesSent: -1,
+	}
+	e := recorder.Entry(x)
+	for name, want := range map[string]string{
+		"_protocol": `"h3"`, "_policy": `"p"`, "_retry": `"not sent"`, "_inner": "true", "_reused": "true", "_proxied": "true", "_multipath": "true",
+		"_cellular": "true", "_expensive": "true", "_constrained": "true", "_fromCache": "true", "_tls": `"TLS 1.3"`,
+	} {
+		if got := string(e.Custom[name]); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if e.Request.HTTPVersion != "HTTP/3" || e.ServerIPAddress != "" || e.Request.HeadersSize != har.Unknown || e.Response.Status != 0 {
+		t.Errorf("%+v", e)
+	}
+	if e := recorder.Entry(&urlsession.TransactionMetrics{Request: x.Request}); len(e.Custom) != 0 {
+		t.Errorf("nothing is known, and there is %v", e.Custom)
+	}
+}
