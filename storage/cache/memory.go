@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -304,11 +305,14 @@ func errGone(id string) error {
 	return fmt.Errorf("the stored response %s is gone: %w", id, fs.ErrNotExist)
 }
 
-// since is the instant of a time.
+// since is the instant of a time, or the first or last one there is.
 func since(t time.Time) int64 {
-	if t.Year() < 1970 {
+	switch {
+	case t.Before(time.Unix(0, 0)):
 		return 0
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
 	}
-
-	return t.UnixNano()
 }

@@ -299,6 +299,9 @@ func TestRemoveSince(t *testing.T) {
 			continue
 		}
 		put(t, s, entry("new", "", 1), text(1, 1))
+		if err := s.RemoveSince(ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)); err != nil || has(t, s, "old", "new") != "old new" {
+			t.Errorf("removed what is to be stored in the future: %v", err)
+		}
 		if err := s.RemoveSince(ctx, now); err != nil {
 			t.Fatal(err)
 		}
