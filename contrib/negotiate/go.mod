@@ -5,6 +5,11 @@ go 1.26.0
 require github.com/urlkit/urlkit v0.0.0-00010101000000-000000000000
 
 require (
+	github.com/quic-go/qpack v0.6.0 // indirect
+	github.com/quic-go/quic-go v0.65.0 // indirect
+)
+
+require (
 	github.com/andybalholm/brotli v1.2.8 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.16 // indirect
 	github.com/hashicorp/go-uuid v1.0.3 // indirect

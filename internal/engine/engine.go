@@ -90,13 +90,14 @@ type Config struct {
 
 // Engine runs the loads of one session. It is safe for concurrent use.
 type Engine struct {
-	config    Config
-	rules     *ats.Rules
-	instances atomic.Pointer[registry.Instances] // of the loads that begin now; nil: closed
-	tls       tlsConfigs
-	clock     clock
-	known     memory
-	questions questions
+	config     Config
+	rules      *ats.Rules
+	instances  atomic.Pointer[registry.Instances] // of the loads that begin now; nil: closed
+	tls        tlsConfigs
+	clock      clock
+	known      memory
+	questions  questions
+	handshakes handshakes
 
 	cacheRules httpcache.Rules
 	flights    flights

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/urlkit/urlkit/ats"
 	"github.com/urlkit/urlkit/protocols"
@@ -118,7 +119,7 @@ func (h *hop) uncertified(err error) error {
 	}
 	text := err.Error()
 	refused := strings.Contains(text, "remote error: tls: handshake failure") || strings.Contains(text, "remote error: tls: bad certificate")
-	if refused || Classify(err) == protocols.NetworkConnectionLost {
+	if code := Classify(err); refused || code == protocols.NetworkConnectionLost || code == protocols.Unknown {
 		return protocols.Errorf(protocols.ClientCertificateRequired, "the server asked for a certificate and was given none: %v", err)
 	}
 
@@ -137,8 +138,80 @@ func (h *hop) connectionChallenge(host string, method protocols.AuthenticationMe
 // askConnection asks the app for the load that made the connection. Others that wait
 // for it make one of their own where that load has ended.
 func (h *hop) askConnection(c *protocols.Challenge) (disposition protocols.Disposition, credential *protocols.Credential) {
-	h.of.ask(func() { disposition, credential = h.of.task.Challenge(h, c) })
+	h.of.ask(func() {
+		if h.of.task.Nested { // who asks may wait for this very load
+			disposition, credential = h.of.task.Challenge(h, c)
+		} else {
+			disposition, credential = h.of.engine.handshakes.ask(h, c)
+		}
+	})
 	h.of.logChallenge(c, disposition, credential)
 
 	return disposition, credential
+}
+
+// handshakes are the questions of handshakes that are open: where several connections
+// are made to one peer at once (HTTP/3 and TCP for one load, or those of several
+// loads) the app is asked once.
+type handshakes struct {
+	mu   sync.Mutex
+	open map[handshakeKey]*handshake
+}
+
+type handshakeKey struct {
+	route protocols.Route
+	space protocols.ProtectionSpace
+	leaf  string // the peer's certificate; "": it is not the question
+	found string // what the evaluation found
+}
+
+// handshake is one such question. Its answer is there once done is closed.
+type handshake struct {
+	done        chan struct{}
+	answered    bool // else the load that asked has ended meanwhile
+	disposition protocols.Disposition
+	credential  *protocols.Credential
+}
+
+// ask asks for a hop, or waits for the answer to the same question of another.
+func (q *handshakes) ask(h *hop, c *protocols.Challenge) (protocols.Disposition, *protocols.Credential) {
+	key := handshakeKey{route: h.request.Route, space: c.Space}
+	if c.TLS != nil && len(c.TLS.PeerCertificates) > 0 {
+		key.leaf = string(c.TLS.PeerCertificates[0].Raw)
+	}
+	if c.Err != nil {
+		key.found = c.Err.Error()
+	}
+	for {
+		q.mu.Lock()
+		one := q.open[key]
+		if one == nil {
+			break
+		}
+		q.mu.Unlock()
+		select {
+		case <-one.done:
+		case <-h.Done():
+			return protocols.CancelAuthenticationChallenge, nil
+		}
+		if one.answered {
+			return one.disposition, one.credential
+		}
+	}
+	one := &handshake{done: make(chan struct{})}
+	if q.open == nil {
+		q.open = make(map[handshakeKey]*handshake)
+	}
+	q.open[key] = one
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		delete(q.open, key)
+		q.mu.Unlock()
+		close(one.done)
+	}()
+	one.disposition, one.credential = h.of.task.Challenge(h, c)
+	one.answered = h.Err() == nil
+
+	return one.disposition, one.credential
 }

@@ -30,6 +30,8 @@ type Store struct {
 	mu     sync.RWMutex
 	spaces map[protocols.ProtectionSpace]*entry
 	clock  uint64 // counts changes
+
+	observers observers
 }
 
 // entry holds the credentials of one space. It is never empty.
@@ -112,6 +114,11 @@ func (s *Store) set(c *protocols.Credential, space protocols.ProtectionSpace, as
 		s.spaces[space] = e
 		asDefault = true
 	}
+	old, there := e.users[c.User]
+	first := asDefault && (!e.hasDefault || e.defaultUser != c.User)
+	if !there || *old != *c || first {
+		s.observers.wake(s)
+	}
 	e.users[c.User] = clone(c)
 	if asDefault {
 		e.defaultUser, e.hasDefault = c.User, true
@@ -153,6 +160,9 @@ func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protoco
 	if e == nil {
 		return nil
 	}
+	if _, there := e.users[c.User]; there {
+		s.observers.wake(s)
+	}
 	delete(e.users, c.User)
 	if e.defaultUser == c.User {
 		e.defaultUser, e.hasDefault = "", false
@@ -168,6 +178,9 @@ func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protoco
 func (s *Store) RemoveAll(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.spaces) > 0 {
+		s.observers.wake(s)
+	}
 	s.spaces = nil
 
 	return nil
