@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -206,6 +207,11 @@ func (c *Cache) fly(q query, timeout time.Duration) *flight {
 
 // ask asks the Resolver, and tells how long to keep what it says.
 func (c *Cache) ask(ctx context.Context, q query) (r result, ttl time.Duration) {
+	defer func() {
+		if v := recover(); v != nil { // a program outlives a bad resolver
+			r, ttl = result{err: fmt.Errorf("the resolver panicked: %v", v)}, 0
+		}
+	}()
 	resolver := c.resolver()
 	if q.network == "https" {
 		https, _ := resolver.(HTTPSResolver)

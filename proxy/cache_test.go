@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/proxy"
 )
 
@@ -251,4 +253,19 @@ func (l local) LookupExpiring(ctx context.Context, network, host string) ([]neti
 	_, ttl, err := l.expiring.LookupExpiring(ctx, network, host)
 
 	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, ttl, err
+}
+
+type panicking struct{}
+
+func (panicking) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) { panic("oh") }
+
+// A resolver that panics loses the dial, not the program.
+func TestCacheOfABadResolver(t *testing.T) {
+	leak.Check(t)
+	d := &proxy.Dialer{Resolver: &proxy.Cache{Resolver: panicking{}}}
+	_, err := d.Dial(t.Context(), nil, proxy.Parameters{}, "tcp", "a.example:80")
+	var dial *proxy.DialError
+	if !errors.As(err, &dial) || dial.Code != protocols.DNSLookupFailed || !strings.Contains(err.Error(), "panicked: oh") {
+		t.Error(err)
+	}
 }

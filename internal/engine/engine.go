@@ -133,14 +133,6 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
-// forgetNames makes the Dialer forget the names that it has looked up, and ends
-// lookups that nobody waits for.
-func (e *Engine) forgetNames() {
-	if d, ok := e.config.Dialer.(interface{ Flush() }); ok {
-		d.Flush()
-	}
-}
-
 // checkPermanent tells the session where its store keeps nothing for good.
 func (e *Engine) checkPermanent() {
 	p, ok := e.config.Credentials.(storage.PermanentStore)
@@ -176,7 +168,9 @@ func (e *Engine) Flush() error {
 		return err
 	}
 	e.tls.forget() // before the first of the loads to come
-	e.forgetNames()
+	if d, ok := e.config.Dialer.(interface{ Flush() }); ok {
+		d.Flush()
+	}
 	old := e.instances.Load()
 	for old != nil && !e.instances.CompareAndSwap(old, fresh) {
 		old = e.instances.Load()

@@ -20,7 +20,6 @@ func (e *Engine) Finish() error {
 	e.clock.active.Wait()
 	e.background.running.Wait()
 	e.clock.stopTimer()
-	e.forgetNames()
 	if instances := e.instances.Swap(nil); instances != nil { // a flush that is under way finds none
 		return instances.Close()
 	}
