@@ -8,7 +8,7 @@
 // beneath it: of kind client, with the names of the semantic conventions for HTTP
 // client spans, where it is HTTP, else of kind internal. A blocking call's span has its
 // parent in the call's context, and a RoundTripper's in the request's; a task, which has
-// no context, begins a trace. Spans have the times of the transactions; they end when
+// no context, begins a trace, unless SetParent was told of one. Spans have the times of the transactions; they end when
 // the load does.
 //
 // Each request that went over the network by HTTP counts in the histogram
@@ -84,9 +84,21 @@ func New(c Config) (*Observer, error) {
 	}, nil
 }
 
+// parent is the property of a request under which SetParent keeps the context.
+const parent = scope + " parent"
+
+// SetParent makes the span in ctx the parent of the load of req by a task, which is made
+// afterwards: tasks have no context of their own. The end of ctx does not cancel it.
+func SetParent(ctx context.Context, req *urlsession.Request) {
+	req.SetProperty(parent, context.WithoutCancel(ctx))
+}
+
 // Observe begins the span of a load.
 func (o *Observer) Observe(ctx context.Context, req *urlsession.Request) *urlsession.Observation {
 	l := &load{of: o, url: req.URL, spans: make(map[*urlsession.Request]context.Context)}
+	if given, ok := req.Property(parent).(context.Context); ok && !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = given
+	}
 	method := strings.ToUpper(req.Method)
 	if method == "" {
 		method = "GET"

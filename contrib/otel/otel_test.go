@@ -263,11 +263,15 @@ func TestTasks(t *testing.T) {
 			return urlsession.UseCredential, &urlsession.Credential{User: "u", Password: secret}
 		},
 	})
+	ctx, root := r.tracer.Tracer("test").Start(t.Context(), "parent")
 	var tasks []*urlsession.DataTask
-	for range 8 {
+	for i := range 8 {
 		req, err := urlsession.NewRequest("GET", s.URL, nil)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			otelurlkit.SetParent(ctx, req)
 		}
 		task := r.session.DataTask(req)
 		task.Resume()
@@ -278,16 +282,19 @@ func TestTasks(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	roots, resent := 0, 0
+	roots, children, resent := 0, 0, 0
 	for _, s := range r.spans.GetSpans() {
 		if !s.Parent.IsValid() {
 			roots++
+		}
+		if s.Parent.SpanID() == root.SpanContext().SpanID() {
+			children++
 		}
 		if strings.Contains(text(s.Attributes), "http.request.resend_count=1 ") {
 			resent++
 		}
 	}
-	if spans := r.spans.GetSpans(); len(spans) != 24 || roots != 8 || resent != 8 {
-		t.Errorf("%d spans, %d roots, %d sent again", len(spans), roots, resent)
+	if spans := r.spans.GetSpans(); len(spans) != 24 || roots != 4 || children != 4 || resent != 8 {
+		t.Errorf("%d spans, %d roots, %d children, %d sent again", len(spans), roots, children, resent)
 	}
 }
