@@ -2,6 +2,7 @@ package urlsession_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -235,22 +236,40 @@ func measured(t *testing.T, s *urlsession.Session, req *urlsession.Request) *url
 	return &m
 }
 
+// Over TLS and HTTP/2 the sockets carry more than the transactions; what each says is
+// held against what was loaded.
 func TestTransactionMetricsOverTLS(t *testing.T) {
 	leak.Check(t)
 	for _, wire := range wires[1:] {
-		s := session(t, nil)
+		s := delegated(t, &urlsession.Delegate{DidReceiveChallenge: loginDelegate}, nil)
 		base := serve(t, wire, measureOrigin())
-		for _, want := range []string{"connect+ tls+ request+ response+", "request+ response+"} {
-			x := measured(t, s, get(t, base+"/plain")).Transactions[0]
-			if got := phases(&x); got != want || x.ReusedConnection != strings.HasPrefix(want, "request") {
-				t.Errorf("%s: %q, reused %v", wire, got, x.ReusedConnection)
+		name := "http/1.1"
+		if wire == "h2" {
+			name = wire
+		}
+		want := "connect+ tls+ request+ response+"
+		for _, row := range transactionRows {
+			var body *urlsession.Body
+			if row.body != nil {
+				body = row.body()
 			}
-			name := "http/1.1"
-			if wire == "h2" {
-				name = wire
-			}
-			if x.NetworkProtocolName != name || x.TLSVersion != 0x0304 || x.TLSCipherSuite == 0 || x.TLS() != "TLS 1.3" {
-				t.Errorf("%s: %q, %x, %x", wire, x.NetworkProtocolName, x.TLSVersion, x.TLSCipherSuite)
+			for i, x := range measured(t, s, request(t, row.method, base+row.path, body)).Transactions {
+				got := fmt.Sprintf("%d %d>%d", x.Response.StatusCode, x.BodyBytesBeforeEncoding, x.BodyBytesAfterDecoding)
+				if i >= len(row.want) || got != row.want[i] {
+					t.Errorf("%s, %s: transaction %d is %q, want %q", wire, row.name, i, got, row.want)
+				}
+				if got := phases(&x); got != want || x.ReusedConnection != strings.HasPrefix(want, "request") {
+					t.Errorf("%s, %s: %q, reused %v", wire, row.name, got, x.ReusedConnection)
+				}
+				want = "request+ response+"
+				if x.NetworkProtocolName != name || x.TLSVersion != tls.VersionTLS13 || x.TLSCipherSuite == 0 || x.TLS() != "TLS 1.3" {
+					t.Errorf("%s: %q, %x, %x", wire, x.NetworkProtocolName, x.TLSVersion, x.TLSCipherSuite)
+				}
+				if x.RequestHeaderBytesSent < 10 || x.ResponseHeaderBytesReceived < 10 || x.BodyBytesSent < x.BodyBytesBeforeEncoding ||
+					x.BodyBytesSent > x.BodyBytesBeforeEncoding*102/100+100 || x.BodyBytesReceived < x.BodyBytesAfterDecoding {
+					t.Errorf("%s, %s: %d and %d of the heads, %d of %d and %d for %d of the bodies", wire, row.name, x.RequestHeaderBytesSent, x.ResponseHeaderBytesReceived,
+						x.BodyBytesSent, x.BodyBytesBeforeEncoding, x.BodyBytesReceived, x.BodyBytesAfterDecoding)
+				}
 			}
 		}
 	}
