@@ -92,8 +92,8 @@ func cancelAll(dials []*dial) {
 // run makes the attempt and hands its outcome to those who wait.
 func (p *pool) run(ctx context.Context, d *dial) {
 	c, err := p.reach(ctx, d)
-	if err == nil && c.shared {
-		err = c.Err() // it may have ended already
+	if err == nil {
+		err = c.stillborn()
 	}
 	p.mu.Lock()
 	h := d.host

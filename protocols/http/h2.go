@@ -139,6 +139,23 @@ func (c *codec2) Err() error {
 	}
 }
 
+// stillborn is the error of a connection over HTTP/2 that takes no request though it
+// has served none; nil: it does, or speaks something else.
+func (c *conn) stillborn() error {
+	codec, ok := c.wire.(*codec2)
+	if !ok || codec.Err() == nil {
+		return nil
+	}
+	err := codec.Err()
+	codec.mu.Lock()
+	if codec.err != nil {
+		err = codec.err
+	}
+	codec.mu.Unlock()
+
+	return fmt.Errorf("%w: %w", protocols.ErrNotSent, connectionLost(err))
+}
+
 var (
 	errShut   = errors.New("http: the connection takes no more requests")
 	errUnread = errors.New("http: the connection is full of what nobody has read")

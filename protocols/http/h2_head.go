@@ -146,9 +146,7 @@ func (c *codec2) decode(f *http2.HeadersFrame) (size int64, err error) {
 		if in.heading.long && frames > maxContinuations || size > most || int64(frames) > maxContinuations+most/maxFrame {
 			return size, violation{http2.ErrCodeEnhanceYourCalm, "a head without end"}
 		}
-		if in.r.Buffered() == 0 {
-			in.wake()
-		}
+		in.wake()
 		frame, err := in.frames.ReadFrame()
 		if err != nil {
 			return size, unexpected(c.framing(err))

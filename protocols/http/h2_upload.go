@@ -12,8 +12,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// uploadPiece is how much of a body is read and written at once.
-const uploadPiece = 64 << 10
+// uploadPiece is how much of a body is read and written at once: with the headers of
+// its frames whole records of TLS, or a record of a few bytes would follow each time.
+const uploadPiece = 64<<10 - 4*frameHeader
 
 var uploadPieces = sync.Pool{New: func() any { return new([uploadPiece]byte) }}
 
@@ -53,7 +54,7 @@ func (s *stream) send(r *nethttp.Request, trace *httptrace.ClientTrace) error {
 		return err
 	}
 	if n := len(b.ready); n > 0 && int64(n) == b.length && n <= c.peer.frame && int64(n) <= min(s.window, c.window) {
-		_ = s.data(b.ready, true)
+		s.data(b.ready, true)
 		c.send()
 		b.release()
 		wroteRequest(trace)
@@ -73,19 +74,17 @@ func wroteRequest(trace *httptrace.ClientTrace) {
 }
 
 // data queues one frame of the body. The codec's lock is held.
-func (s *stream) data(p []byte, end bool) error {
+func (s *stream) data(p []byte, end bool) {
 	c := s.codec
 	s.sentBody.Add(int64(len(p)) + frameHeader)
 	s.window -= int64(len(p))
 	c.window -= int64(len(p))
-	err := c.out.frames.WriteData(s.id, end, p)
+	c.out.data(s.id, end, p)
 	if end {
 		if s.sent = true; s.received {
 			c.drop(s)
 		}
 	}
-
-	return err
 }
 
 // outgoing sends a request's body while the answer is waited for.
@@ -183,9 +182,7 @@ func (s *stream) write(p []byte, end bool) error {
 				break
 			}
 			done = n == len(p)
-			if err := s.data(p[:n], end && done); err != nil {
-				return err
-			}
+			s.data(p[:n], end && done)
 			p = p[n:]
 		}
 		c.out.writing = true

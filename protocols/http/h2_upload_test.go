@@ -62,7 +62,7 @@ func TestUploadThroughSmallWindows(t *testing.T) {
 
 // The longest frames are those that the peer takes.
 func TestUploadInLongFrames(t *testing.T) {
-	for setting, longest := range map[uint32]int{16 << 10: 16 << 10, 1 << 20: maxFrame} {
+	for setting, longest := range map[uint32]int{16 << 10: 16 << 10, 1 << 20: uploadPiece} {
 		p := newTalk(t, Config{}, http2.Setting{ID: http2.SettingMaxFrameSize, Val: setting}, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 		p.do(p.WriteWindowUpdate(0, 1<<20))
 		p.do(p.WritePing(false, [8]byte{}))

@@ -2,6 +2,7 @@ package http
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net"
 	"runtime"
 	"strings"
@@ -23,7 +24,7 @@ const (
 	// maxReplies bounds the answers to PING and SETTINGS among it.
 	maxReplies = 1000
 	// keptQueue is how much memory stays for the next frames.
-	keptQueue = 64 << 10
+	keptQueue = 80 << 10
 )
 
 // outbox is what a connection is about to write. Frames wait there in their order;
@@ -57,6 +58,18 @@ func (o *outbox) Write(frame []byte) (int, error) {
 	o.queue = append(o.queue, frame...)
 
 	return len(frame), nil
+}
+
+// data queues a frame of a body: the framer would copy it once more.
+func (o *outbox) data(stream uint32, end bool, p []byte) {
+	flags := http2.Flags(0)
+	if end {
+		flags = http2.FlagDataEndStream
+	}
+	n := len(p)
+	o.queue = append(o.queue, byte(n>>16), byte(n>>8), byte(n), byte(http2.FrameData), byte(flags))
+	o.queue = binary.BigEndian.AppendUint32(o.queue, stream)
+	o.queue = append(o.queue, p...)
 }
 
 func (o *outbox) total() int64 { return o.written + int64(len(o.queue)) }
