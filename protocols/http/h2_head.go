@@ -149,7 +149,7 @@ func (c *codec2) decode(f *http2.HeadersFrame) (size int64, err error) {
 		in.wake()
 		frame, err := in.frames.ReadFrame()
 		if err != nil {
-			return size, unexpected(c.framing(err))
+			return size, unexpected(c.lost(err))
 		}
 		next, ok := frame.(*http2.ContinuationFrame)
 		if !ok {

@@ -219,6 +219,9 @@ var hostile = []struct {
 	{"a head on stream 0", func(p *talk) { p.raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 0, "\x88") }, http2.ErrCodeProtocol, true},
 	{"a head on a stream that has not begun", func(p *talk) { p.answer(7, true, ":status", "200") }, http2.ErrCodeProtocol, true},
 	{"a head that cannot be decoded", func(p *talk) { p.raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, "\xff\xff\xff\xff\xff") }, http2.ErrCodeCompression, true},
+	{"a head of nothing but padding", func(p *talk) {
+		p.raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersPadded, 1, "\x20ab")
+	}, http2.ErrCodeProtocol, true},
 	{"half a field", func(p *talk) { p.raw(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, "\x40\x05ab") }, http2.ErrCodeCompression, true},
 	{"no status", func(p *talk) { p.answer(1, true, "a", "b") }, http2.ErrCodeProtocol, false},
 	{"two statuses", func(p *talk) { p.answer(1, true, ":status", "200", ":status", "200") }, http2.ErrCodeProtocol, false},

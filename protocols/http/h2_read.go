@@ -103,6 +103,9 @@ func (c *codec2) readFrame() error {
 		in.wake()
 	}
 	frame, err := in.frames.ReadFrameForHeader(h)
+	if err != nil && h.Type == http2.FrameHeaders {
+		return c.lost(err)
+	}
 	if err != nil {
 		return c.framing(err)
 	}
@@ -124,6 +127,17 @@ func (c *codec2) readFrame() error {
 	default: // PRIORITY and what is not known (RFC 9113 §5.5)
 		return in.idle.add()
 	}
+}
+
+// lost is framing for a frame of a head: what cannot be decoded is missing from the
+// table that both sides share, and concerns the connection.
+func (c *codec2) lost(err error) error {
+	var one http2.StreamError
+	if errors.As(err, &one) {
+		return violation{one.Code, "a malformed head"}
+	}
+
+	return c.framing(err)
 }
 
 // framing gives what the framer says of a frame the right form; nil: it concerned
