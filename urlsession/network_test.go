@@ -1,9 +1,13 @@
 package urlsession_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/path"
@@ -55,5 +59,47 @@ func TestPathIsMeasured(t *testing.T) {
 		if got := m.Transactions[0]; got.Cellular != p.Cellular || got.Expensive != p.Expensive || got.Constrained != p.Constrained {
 			t.Errorf("%+v: cellular %v, expensive %v, constrained %v", p, got.Cellular, got.Expensive, got.Constrained)
 		}
+	}
+}
+
+// offline is a resolver of a machine that has no path until the monitor says so.
+type offline struct{ monitor *path.Scripted }
+
+func (o offline) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	if !o.monitor.Current().Satisfied {
+		return nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+	}
+
+	return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+}
+
+// A task of a machine that is offline waits for the path, tells its delegate once, and
+// goes on as soon as it is there.
+func TestTaskWaitsForThePath(t *testing.T) {
+	leak.Check(t)
+	monitor := &path.Scripted{}
+	var words recorder
+	delegate := words.delegate()
+	waits := make(chan struct{})
+	delegate.TaskIsWaitingForConnectivity = func(urlsession.Task) {
+		words.say("waits")
+		close(waits)
+	}
+	s := delegated(t, delegate, func(c *urlsession.Configuration) {
+		c.PathMonitor, c.Resolver, c.WaitsForConnectivity = monitor, offline{monitor}, true
+	})
+	task := s.DataTask(get(t, named(serve(t, "https http/1.1", http.HandlerFunc(hello)))))
+	task.Resume()
+	<-waits
+	began := time.Now()
+	monitor.Set(path.Path{Satisfied: true})
+	if err := wait(t, task); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second { // the next attempt without a monitor
+		t.Errorf("it went on after %v", took)
+	}
+	if got, want := words.String(), "created waits response(200) data* metrics(2) complete(nil)"; got != want {
+		t.Errorf("it was told %s, want %s", got, want)
 	}
 }
