@@ -115,6 +115,29 @@ func TestUnaskedIsForgotten(t *testing.T) {
 	}
 }
 
+// What the store has in place of what was refused is tried before anybody is asked.
+func TestUnaskedIsReplaced(t *testing.T) {
+	leak.Check(t)
+	requests, password := 0, "right"
+	base := serve(t, "http/1.1", countingBasic(&requests, &password))
+	a := knowing("u", "right", urlsession.PersistenceForSession)
+	s := delegated(t, a.delegate(), nil)
+	defer s.Close()
+	load(t, s, get(t, base))
+	password = "new"
+	store := s.Configuration().Credentials
+	space := a.asked[0].Space
+	if err := store.Set(t.Context(), &urlsession.Credential{User: "u", Password: "new", Persistence: urlsession.PersistenceForSession}, space); err != nil {
+		t.Fatal(err)
+	}
+	for _, costs := range []int{2, 1} {
+		requests = 0
+		if _, resp := load(t, s, get(t, base)); resp.StatusCode != 200 || requests != costs || len(a.asked) != 1 {
+			t.Errorf("status %d, %d requests, asked %s", resp.StatusCode, requests, a)
+		}
+	}
+}
+
 // What was for one challenge only is not sent again; what the URL says is for it
 // alone.
 func TestUnaskedKeepsToItsPersistence(t *testing.T) {

@@ -28,6 +28,7 @@ type answer struct {
 	asked      bool              // the app gave it
 	fromURL    bool
 	unasked    bool                // the session knew it to be wanted
+	recalled   bool                // it was, and was refused
 	known      *known              // what the session remembers of it; nil: nothing
 	bind       string              // of an unasked one: the connection that was let in
 	legs       int                 // that went on without another credential
@@ -273,14 +274,14 @@ func (l *load) accepted(ctx context.Context, h *hop, resp *protocols.Response) {
 // keep stores the credential that the app gave last.
 func (l *load) keep(ctx context.Context, all *answers) {
 	all.mu.Lock()
-	var given *answer
+	var given answer
 	if n := len(all.list); n > 0 && all.list[n-1].asked {
-		given = &all.list[n-1]
-		given.asked = false // once is enough
+		given = all.list[n-1]
+		all.list[n-1].asked = false // once is enough
 	}
 	all.mu.Unlock()
 	store := l.engine.config.Credentials
-	if given == nil || store == nil || given.credential == nil || given.credential.Persistence == protocols.PersistenceNone {
+	if store == nil || given.credential == nil || given.credential.Persistence == protocols.PersistenceNone {
 		return
 	}
 	if given.credential.Persistence == protocols.PersistencePermanent {

@@ -172,6 +172,7 @@ func (l *load) disappointed(h *hop, all *answers, a *answer, c *protocols.Challe
 	l.engine.known.drop(a)
 	a.unasked, a.known, a.good = false, nil, false
 	if c.Space.Method == protocols.MethodHTTPBasic || c.Space.Method == protocols.MethodHTTPBearer {
+		a.recalled = true // the store may have another one now
 		all.add(*a)
 
 		return nil
@@ -246,11 +247,17 @@ func (l *load) skips(space protocols.ProtectionSpace) bool {
 func (l *load) answer(h *hop, c *protocols.Challenge, asks bool) (*answer, protocols.Disposition) {
 	refused, more := l.answers.Load().to(c.Space)
 	c.PreviousFailureCount, c.ProposedCredential = refused.count, refused.credential
+	if c.ProposedCredential != nil && *c.ProposedCredential == (protocols.Credential{}) {
+		c.ProposedCredential = nil // whom the Negotiator knows
+	}
 	if !more {
 		return nil, protocols.PerformDefaultHandling
 	}
-	if refused.count == 0 {
-		if given := l.candidate(h, c); given != nil {
+	if refused.count == 0 || refused.recalled {
+		given := l.candidate(h, c)
+		if given != nil && (refused.count == 0 || !sameSecret(given.credential, refused.credential)) {
+			l.logChallenge(c, protocols.UseCredential, given.credential)
+
 			return given, protocols.UseCredential
 		}
 	}
@@ -287,10 +294,6 @@ func (l *load) candidate(h *hop, c *protocols.Challenge) *answer {
 	given := l.attempt(h, c, credential)
 	if given == nil {
 		return nil
-	}
-	l.logChallenge(c, protocols.UseCredential, credential)
-	if credential.User != "" || credential.Token != "" {
-		c.ProposedCredential = credential
 	}
 	given.fromURL = fromURL
 

@@ -174,7 +174,7 @@ func (m *memory) add(k *known) *known {
 		if old.space != k.space || old.fromURL != k.fromURL {
 			continue
 		}
-		same := old.credential.User == k.credential.User && old.credential.Password == k.credential.Password
+		same := sameSecret(old.credential, k.credential)
 		if same && k.exchange == nil {
 			return old // and its connections
 		}

@@ -159,9 +159,15 @@ func TestMemoryIsBounded(t *testing.T) {
 	if len(known[0].free) != knownBinds {
 		t.Errorf("%d connections are kept", len(known[0].free))
 	}
-	m.forget()
+	if err := l.engine.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	if l.recall(last) != nil || m.count.Load() != 0 {
 		t.Error("what was forgotten is known")
+	}
+	remember("http://a.example/x", "r") // by a load that began before
+	if m.count.Load() != 0 {
+		t.Error("a load of before the flush is remembered")
 	}
 }
 

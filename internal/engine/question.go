@@ -77,9 +77,14 @@ func (q *question) answered(c *protocols.Credential) {
 // refused; nil: the app is to be asked.
 func (q *question) shared(refused *protocols.Credential) *protocols.Credential {
 	c := q.credential
-	if c == nil || refused != nil && c.User == refused.User && c.Password == refused.Password && c.Token == refused.Token {
+	if c == nil || refused != nil && sameSecret(c, refused) {
 		return nil
 	}
 
 	return c
+}
+
+// sameSecret tells whether two credentials say the same.
+func sameSecret(a, b *protocols.Credential) bool {
+	return a.User == b.User && a.Password == b.Password && a.Token == b.Token
 }
