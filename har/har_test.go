@@ -297,6 +297,16 @@ func TestCreate(t *testing.T) {
 	if err != nil || !json.Valid(data) || files() != "a.har" || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("%s, %v: %s", files(), info.Mode(), data)
 	}
+	taken := filepath.Join(folder, "b.har")
+	if w, err = har.Create(taken, har.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(taken, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err == nil || files() != "a.har b.har" {
+		t.Errorf("%v, and there are %s", err, files())
+	}
 	if _, err := har.Create(folder, har.Options{}); err == nil {
 		t.Error("a folder became a log")
 	}

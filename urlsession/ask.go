@@ -48,7 +48,9 @@ func (r *run) hook(ctx context.Context) {
 			r.tell(func() { r.told().TaskIsWaitingForConnectivity(t.self) })
 		}
 	}
-	r.hooks.Log = r.session.debugLog(ctx)
+	if r.hooks.Log = r.session.debugLog(ctx); r.hooks.Log != nil {
+		r.hooks.Log = r.hooks.Log.With("task", t.id)
+	}
 	r.metrics = r.session.measure(ctx, &t.request)
 	if r.metrics == nil && told.DidFinishCollecting != nil {
 		r.metrics = newCollector()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -268,8 +269,8 @@ func TestDebugRecords(t *testing.T) {
 	for level, want := range map[slog.Level][]string{
 		slog.LevelInfo: nil,
 		slog.LevelDebug: {
-			"msg=begin load=1 method=POST", "msg=request", "msg=redirect load=1 status=302", "realm=\"the realm\"", `disposition="use credential"`,
-			"msg=response load=1", "status=401", "status=200", "msg=end load=1", "msg=failed load=2", `code="unsupportedURL (-1002)"`,
+			"msg=begin load=1 task=1 method=POST", "msg=request", "msg=redirect load=1 task=1 status=302", "realm=\"the realm\"", `disposition="use credential"`,
+			"msg=response load=1 task=1", "status=401", "status=200", "msg=end load=1 task=1", "msg=failed load=2", fmt.Sprintf("msg=end load=%d task=%[1]d ", 3+len(failing)), `code="unsupportedURL (-1002)"`,
 		},
 	} {
 		var out syncBuffer
@@ -292,6 +293,9 @@ func TestDebugRecords(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 		}
+		task := s.DataTask(get(t, "data:,x"))
+		task.Resume()
+		_ = wait(t, task)
 		got := out.String()
 		if strings.Contains(got, secret) {
 			t.Errorf("a secret is in\n%s", got)
