@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/urlkit/urlkit/path"
 	"github.com/urlkit/urlkit/protocols"
@@ -30,8 +29,7 @@ type Transaction struct {
 	Decoded   int64               // bytes of the body given to the app
 	Redirects int                 // followed so far
 	Retry     RetryReason         // why it repeats the one before
-	Ended     time.Time
-	Err       error // a *protocols.Error; nil: none
+	Err       error               // a *protocols.Error; nil: none
 
 	// RequestBody and ResponseBody are the beginnings of the bodies, the latter as the
 	// app was given it, where the Task keeps them.
@@ -66,7 +64,7 @@ func (h *hop) report(e ending) {
 	trace.Complete()
 	t := &Transaction{
 		Request: &h.request, Response: e.resp, Sent: max(trace.Bytes(protocols.RequestBodyBytes), 0),
-		Received: e.received, Decoded: e.decoded, Ended: time.Now(), Err: h.failure(e.err), Inner: h.outer != nil,
+		Received: e.received, Decoded: e.decoded, Err: h.failure(e.err), Inner: h.outer != nil,
 		Redirects: int(h.redirects), Retry: h.reason,
 		Policy: h.verdict(), Network: h.match.Instance != nil && h.match.Security != protocols.Local,
 	}
