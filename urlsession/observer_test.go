@@ -245,23 +245,27 @@ func TestObserverPanics(t *testing.T) {
 	}
 }
 
+const secret = "s3cr3t"
+
+// secretOrigin redirects, asks for a password, and tells secrets wherever it can.
+func secretOrigin(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Set-Cookie", "id="+secret)
+	switch _, _, ok := r.BasicAuth(); {
+	case r.URL.Path == "/from":
+		http.Redirect(w, r, "/to?token="+secret, http.StatusFound)
+	case !ok:
+		w.Header().Set("WWW-Authenticate", `Basic realm="the realm"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	default:
+		_, _ = io.WriteString(w, secret)
+	}
+}
+
 // At debug level each step of a load has its record, without a secret in any of them;
 // at any other none has.
 func TestDebugRecords(t *testing.T) {
 	leak.Check(t)
-	const secret = "s3cr3t"
-	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Set-Cookie", "id="+secret)
-		switch _, _, ok := r.BasicAuth(); {
-		case r.URL.Path == "/from":
-			http.Redirect(w, r, "/to?token="+secret, http.StatusFound)
-		case !ok:
-			w.Header().Set("WWW-Authenticate", `Basic realm="the realm"`)
-			w.WriteHeader(http.StatusUnauthorized)
-		default:
-			_, _ = io.WriteString(w, secret)
-		}
-	}))
+	base := serve(t, "http/1.1", http.HandlerFunc(secretOrigin))
 	failing := []net.Listener{
 		rawServer(t, ""), rawServer(t, "nonsense\r\n\r\n"), rawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"),
 		rawServer(t, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nhello"), rawServer(t, "HTTP/1.1 302 Found\r\nLocation: http://me:"+secret+"@example.com/?q="+secret+"\r\nContent-Length: 0\r\n\r\n"),
