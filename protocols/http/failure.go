@@ -150,11 +150,14 @@ func (x *exchange) cut() bool {
 // bodyFailure names what ended a body before its end.
 func (x *exchange) bodyFailure(err error) error {
 	var reset resetError
+	failed, _ := x.upload.failure()
 	switch cause := x.ctx.Err(); {
 	case cause != nil:
 		return ended(cause, err)
 	case x.closed.Load():
 		return errBodyClosed
+	case failed != nil: // the request ended, and the answer with it
+		return failed
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case x.conn.quic:

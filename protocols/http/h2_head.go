@@ -88,7 +88,7 @@ func (c *codec2) readHead(f *http2.HeadersFrame) error {
 	if s != nil {
 		limit -= s.heads
 	}
-	id, end := f.StreamID, f.StreamEnded()
+	end := f.StreamEnded()
 	c.in.heading.reset(limit)
 	size, err := c.decode(f)
 	if err != nil || s == nil {
@@ -99,9 +99,9 @@ func (c *codec2) readHead(f *http2.HeadersFrame) error {
 	s.gotHead.Add(size)
 	switch {
 	case h.long:
-		err = c.refuseStream(id, violation{http2.ErrCodeEnhanceYourCalm, "a head that is too long"})
+		err = &streamViolation{violation{http2.ErrCodeEnhanceYourCalm, "a head that is too long"}}
 	case h.bad != "":
-		err = c.refuseStream(id, violation{http2.ErrCodeProtocol, h.bad})
+		err = malformed(h.bad)
 	default:
 		err = s.heard(h, end)
 	}

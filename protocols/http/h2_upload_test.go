@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	nethttp "net/http"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -139,6 +140,26 @@ func TestUploadThatFails(t *testing.T) {
 			t.Errorf("%v, want %v", got.err, want)
 		}
 	}
+}
+
+// A body that fails after the head of the answer has come is what the answer's body
+// ends with.
+func TestUploadThatFailsLate(t *testing.T) {
+	failing := errors.New("the disk is gone")
+	l, _, server := start(t, "h2", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		_ = nethttp.NewResponseController(w).Flush()
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	r, w := io.Pipe()
+	resp, err := l.Load(t.Context(), newRequest(t, "PUT", server.URL, protocols.ReaderBody(r)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.CloseWithError(failing)
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, failing) {
+		t.Errorf("%v", err)
+	}
+	_ = resp.Body.Close()
 }
 
 // Goodbye is said to a peer that reads, and its streams' numbers are none of ours.
