@@ -11,6 +11,7 @@ import (
 	"github.com/go-resty/resty/v2"
 
 	"github.com/urlkit/urlkit/bench/internal/origin"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -19,8 +20,8 @@ const baseline = "Transport.RoundTrip, discarded"
 
 // A contender gets one URL. Every get makes a new request, takes the whole body
 // and says how long it was. All of them may keep as many connections as there are
-// workers, and trust the same authority; nothing else is set, so each has its own
-// defaults.
+// workers, and trust the same authority. The sessions have no cache, as the others
+// have none; nothing else is set, so each has its own defaults.
 type contender struct {
 	name  string
 	get   func(ctx context.Context) (int64, error)
@@ -34,6 +35,7 @@ func newContenders(url string, roots *x509.CertPool, workers int) ([]contender, 
 	configuration := urlsession.EphemeralConfiguration()
 	configuration.RootCAs = roots
 	configuration.MaximumConnectionsPerHost = max(workers, 6)
+	configuration.Cache = cache.None
 	data, err := urlsession.New(configuration, nil)
 	if err != nil {
 		return nil, err

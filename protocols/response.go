@@ -46,8 +46,11 @@ type Response struct {
 	// Challenges are what must be answered before the same request is loaded
 	// again; the session asks.
 	Challenges []*Challenge
-	// CacheStoragePolicy says whether a cache may store a response of a scheme
-	// that has no rules of its own.
+	// CacheStoragePolicy says whether a cache may store the response. The zero value:
+	// not, but for http and https, whose rules decide (RFC 9111); those ask for
+	// StorageAllowedInMemoryOnly at most. What may be stored is used again by the same
+	// rules: where Header says nothing of freshness, only if the request's policy is
+	// ReturnCacheElseLoad or ReturnCacheDontLoad.
 	CacheStoragePolicy CacheStoragePolicy
 	// Conn are facts of the connection; nil: none, or unknown.
 	Conn *ConnInfo

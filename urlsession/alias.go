@@ -35,6 +35,8 @@ type (
 	Persistence = protocols.Persistence
 	// CachePolicy says how a load may use the cache.
 	CachePolicy = protocols.CachePolicy
+	// CacheStoragePolicy says whether, and where, a response may be stored.
+	CacheStoragePolicy = protocols.CacheStoragePolicy
 	// NetworkServiceType hints at the kind of traffic.
 	NetworkServiceType = protocols.NetworkServiceType
 	// Attribution says on whose behalf a request is made.
@@ -71,6 +73,13 @@ const (
 	ReturnCacheElseLoad               = protocols.ReturnCacheElseLoad
 	ReturnCacheDontLoad               = protocols.ReturnCacheDontLoad
 	ReloadRevalidatingCache           = protocols.ReloadRevalidatingCache
+)
+
+// Whether a response may be stored.
+const (
+	StorageNotAllowed          = protocols.StorageNotAllowed
+	StorageAllowed             = protocols.StorageAllowed
+	StorageAllowedInMemoryOnly = protocols.StorageAllowedInMemoryOnly
 )
 
 // The kinds of traffic.

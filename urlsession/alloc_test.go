@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -108,6 +109,7 @@ func sessionData(t *testing.T, roots *x509.CertPool, url string) func() error {
 	t.Helper()
 	configuration := urlsession.EphemeralConfiguration()
 	configuration.RootCAs = roots
+	configuration.Cache = cache.None // TestAllocationsOfAHit is about the cache
 	session, err := urlsession.New(configuration, nil)
 	if err != nil {
 		t.Fatal(err)

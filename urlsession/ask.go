@@ -40,6 +40,13 @@ func (r *run) hook(ctx context.Context) {
 	if told.DidReceiveChallenge != nil {
 		r.hooks.Challenge = r.challenge
 	}
+	switch t.self.(type) {
+	case *UploadTask, *DownloadTask:
+		r.hooks.Uncached = true
+	}
+	if told.WillCacheResponse != nil {
+		r.hooks.Cache = r.willCache
+	}
 	if told.DidReceiveInformationalResponse != nil {
 		r.hooks.Inform = r.inform
 	}

@@ -55,6 +55,7 @@ func (s *Session) call(ctx context.Context, self Task, req *Request) (*run, erro
 			DidReceiveChallenge:        session.DidReceiveChallenge,
 			WillPerformHTTPRedirection: session.WillPerformHTTPRedirection,
 			NeedNewBodyStream:          session.NeedNewBodyStream,
+			WillCacheResponse:          session.WillCacheResponse,
 		}
 	}
 	r := newRun(s.core, t, merge(own, session))

@@ -18,7 +18,7 @@ var calls = []struct {
 	name, path, want string
 	load             func(ctx context.Context, t *testing.T, s *urlsession.Session, url string) (string, error)
 }{
-	{"Data", "/redirect", "created redirect(302) data* metrics(2) complete(nil)", callData},
+	{"Data", "/redirect", "created redirect(302) data* caches(200) metrics(2) complete(nil)", callData},
 	{"Data that fails", "/cut", "created data* metrics(1) complete(-1005)", callData},
 	{"Data with a challenge", "/secret", "created challenge(0) data* metrics(1) complete(nil)", callData},
 	{
@@ -39,7 +39,7 @@ var calls = []struct {
 			return "hello", err
 		},
 	},
-	{"Bytes", "/redirect", "created redirect(302) metrics(2) complete(nil)", callBytes},
+	{"Bytes", "/redirect", "created redirect(302) caches(200) metrics(2) complete(nil)", callBytes},
 	{"Bytes that fail", "/cut", "created metrics(1) complete(-1005)", callBytes},
 }
 
@@ -118,7 +118,7 @@ func TestSessionDelegateOfACall(t *testing.T) {
 		got := strings.Fields(strings.NewReplacer("created", "", "invalid", "").Replace(words.String()))
 		var want []string
 		for _, word := range strings.Fields(row.want) {
-			if strings.HasPrefix(word, "redirect") || strings.HasPrefix(word, "challenge") {
+			if strings.HasPrefix(word, "redirect") || strings.HasPrefix(word, "challenge") || strings.HasPrefix(word, "caches") {
 				want = append(want, word)
 			}
 		}

@@ -75,6 +75,14 @@ type Configuration struct {
 	// Negotiate is passed over. The module contrib/negotiate has one for Kerberos.
 	Negotiator Negotiator
 
+	// Cache is the store of responses (Apple's urlCache); nil: the process-wide one, or
+	// a private one in memory of an ephemeral session. cache.None keeps none. Uploads
+	// and downloads go past it.
+	Cache storage.CacheStore
+	// CachePolicy is that of requests that leave theirs at UseProtocolCachePolicy
+	// (Apple's requestCachePolicy).
+	CachePolicy CachePolicy
+
 	// RootCAs are the certificate authorities that are trusted; nil: the system's.
 	RootCAs *x509.CertPool
 	// Certificates are presented to servers that ask for one.

@@ -162,6 +162,7 @@ func (r *run) becomeDownload(body io.Reader) error {
 	if !ok {
 		return protocols.Errorf(UnsupportedURL, "only a data task can become a download")
 	}
+	engine.GoPastCache(r.head)
 	d := &DownloadTask{}
 	d.init(old.session, d, &old.request)
 	r.become(old, d)

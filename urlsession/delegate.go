@@ -55,6 +55,12 @@ type Delegate struct {
 	// response's head, and at each part of a multipart/x-mixed-replace body, of which
 	// ResponseBecomeDownload saves one and ends the load. nil: ResponseAllow.
 	DidReceiveResponse func(ctx context.Context, t Task, resp *Response) ResponseDisposition
+	// WillCacheResponse is asked before a response that may be stored is, once all of
+	// its data has come, and gives what is stored: the proposal, or one with a stricter
+	// StoragePolicy; nil: nothing. It is not asked of responses from the cache, nor of
+	// redirects, which are not stored where it is there. t is nil for a load by
+	// RoundTripper. nil: what may be stored is.
+	WillCacheResponse func(ctx context.Context, t Task, proposed *CachedResponse) *CachedResponse
 
 	// DidCreateTask is told of each task, before anything else of it. Of a blocking
 	// call the session's may be told a little later.

@@ -70,6 +70,10 @@ type TransactionMetrics struct {
 	// was read to its end), BodyBytesAfterDecoding those given to the app: none of a
 	// redirect that is followed, or of an answer to a challenge.
 	BodyBytesReceived, BodyBytesAfterDecoding int64
+	// Cache is what the cache had to say, in words: a hit, stale, revalidated, completed
+	// or a miss, and why, and whether the response was stored, or why not; "": it was not
+	// asked. A response that it validated came by FetchNetworkLoad, but for its body.
+	Cache string
 	// LocalAddr and RemoteAddr are the ends of the connection; nil: none was used.
 	LocalAddr, RemoteAddr net.Addr
 	// TLSVersion and TLSCipherSuite are the negotiated codes; 0: no TLS.
@@ -100,6 +104,8 @@ const (
 	FetchUnknown ResourceFetchType = iota
 	// FetchNetworkLoad: from the network.
 	FetchNetworkLoad
+	// FetchLocalCache: from the session's cache.
+	FetchLocalCache ResourceFetchType = 3 // what Apple's 2 was for, server push, is gone
 )
 
 // Raw is Apple's number for the type.
@@ -193,12 +199,15 @@ func (c *collector) collect(t *engine.Transaction) {
 func newTransaction(t *engine.Transaction) TransactionMetrics {
 	m := TransactionMetrics{
 		Request: t.Request, URLProtocol: t.Protocol, Scheme: t.Scheme, Policy: t.Policy, Inner: t.Inner, Err: t.Err,
-		Retry:    RetryReason(t.Retry),
+		Retry: RetryReason(t.Retry), Cache: t.Cache,
 		Cellular: t.Path.Cellular, Expensive: t.Path.Expensive, Constrained: t.Path.Constrained,
 		BodyBytesAfterDecoding: t.Decoded, RequestBody: t.RequestBody, ResponseBody: t.ResponseBody,
 	}
 	if t.Network {
 		m.ResourceFetchType = FetchNetworkLoad
+	}
+	if t.Local {
+		m.ResourceFetchType = FetchLocalCache
 	}
 	if m.RequestHeader = t.Request.Trace.Header(); m.RequestHeader == nil {
 		m.RequestHeader = t.Request.Header

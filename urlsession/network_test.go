@@ -99,7 +99,7 @@ func TestTaskWaitsForThePath(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second { // the next attempt without a monitor
 		t.Errorf("it went on after %v", took)
 	}
-	if got, want := words.String(), "created waits response(200) data* metrics(2) complete(nil)"; got != want {
+	if got, want := words.String(), "created waits response(200) data* caches(200) metrics(2) complete(nil)"; got != want {
 		t.Errorf("it was told %s, want %s", got, want)
 	}
 }

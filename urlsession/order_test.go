@@ -96,11 +96,11 @@ func answering(first string) func(r *recorder, d *urlsession.Delegate) {
 	}
 }
 
-// callbackOrders are the rows of reference §4.2 that need no cache, WebSocket, stream, resume
+// callbackOrders are the rows of reference §4.2 that need no WebSocket, stream, resume
 // data or background session.
 var callbackOrders = []orders{
-	{name: "plain GET", path: "/plain", want: "created response(200) data* metrics(1) complete(nil)"},
-	{name: "empty body", path: "/empty", want: "created response(200) metrics(1) complete(nil)"},
+	{name: "plain GET", path: "/plain", want: "created response(200) data* caches(200) metrics(1) complete(nil)"},
+	{name: "empty body", path: "/empty", want: "created response(200) caches(200) metrics(1) complete(nil)"},
 	{name: "304", path: "/notmodified", want: "created response(304) metrics(1) complete(nil)"},
 	{
 		name: "HEAD", path: "/plain", want: "created response(200) metrics(1) complete(nil)",
@@ -108,8 +108,8 @@ var callbackOrders = []orders{
 			return s.DataTask(request(t, http.MethodHead, url, nil))
 		},
 	},
-	{name: "informational", path: "/early", want: "created inform(103) response(200) data* metrics(1) complete(nil)"},
-	{name: "redirect followed", path: "/redirect", want: "created redirect(302) response(200) data* metrics(2) complete(nil)"},
+	{name: "informational", path: "/early", want: "created inform(103) response(200) data* caches(200) metrics(1) complete(nil)"},
+	{name: "redirect followed", path: "/redirect", want: "created redirect(302) response(200) data* caches(200) metrics(2) complete(nil)"},
 	{
 		name: "redirect refused", path: "/redirect", want: "created redirect(302) response(302) data* metrics(1) complete(nil)",
 		change: func(r *recorder, d *urlsession.Delegate) {
@@ -126,11 +126,11 @@ var callbackOrders = []orders{
 	},
 	{
 		name: "401, answered", path: "/secret", change: answering("right"),
-		want: "created challenge(0) response(200) data* metrics(2) complete(nil)",
+		want: "created challenge(0) response(200) data* caches(200) metrics(2) complete(nil)",
 	},
 	{
 		name: "401, wrong first", path: "/secret", change: answering("wrong"),
-		want: "created challenge(0) challenge(1) response(200) data* metrics(3) complete(nil)",
+		want: "created challenge(0) challenge(1) response(200) data* caches(200) metrics(3) complete(nil)",
 	},
 	{name: "401, default handling", path: "/secret", want: "created challenge(0) response(401) data* metrics(1) complete(nil)"},
 	{
@@ -215,7 +215,7 @@ var callbackOrders = []orders{
 		},
 	},
 	{
-		name: "delayed", path: "/plain", want: "created delayed response(200) data* metrics(1) complete(nil)",
+		name: "delayed", path: "/plain", want: "created delayed response(200) data* caches(200) metrics(1) complete(nil)",
 		task: func(t *testing.T, s *urlsession.Session, url string) urlsession.Task {
 			task := s.DataTask(get(t, url))
 			task.SetEarliestBeginDate(time.Now().Add(50 * time.Millisecond))
@@ -230,7 +230,7 @@ var callbackOrders = []orders{
 		},
 	},
 	{
-		name: "completion handler", path: "/redirect", want: "created redirect(302) metrics(2) handler(hello)",
+		name: "completion handler", path: "/redirect", want: "created redirect(302) caches(200) metrics(2) handler(hello)",
 		task: nil,
 	},
 }
@@ -306,7 +306,7 @@ func TestTaskDelegateIsAskedFirst(t *testing.T) {
 	if got := own.String(); got != "redirect(302) complete(nil)" {
 		t.Errorf("the task's own: %s", got)
 	}
-	if got := session.String(); got != "created response(200) data* metrics(2)" {
+	if got := session.String(); got != "created response(200) data* caches(200) metrics(2)" {
 		t.Errorf("the session's: %s", got)
 	}
 	if task.Delegate() != nil {
@@ -331,7 +331,7 @@ func TestWaitingForConnectivity(t *testing.T) {
 	if err := wait(t, task); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.String(); !strings.HasPrefix(got, "created waiting response(200) data* metrics(") {
+	if got := r.String(); !strings.HasPrefix(got, "created waiting response(200) data* caches(200) metrics(") {
 		t.Error(got)
 	}
 }

@@ -183,6 +183,9 @@ func TestPanicInABlockingCall(t *testing.T) {
 				path = "/plain"
 			}
 			req := request(t, http.MethodPost, base+path, urlsession.StringBody("some data"))
+			if name == "WillCacheResponse" {
+				req = get(t, base+path)
+			}
 			_, _, err := s.Data(urlsession.WithTaskDelegate(t.Context(), d), req)
 			wantCode(t, err, urlsession.Unknown)
 		})

@@ -81,7 +81,7 @@ var mixedOrders = []orders{
 	{name: "parts, no body", path: "/empty", want: "created response(200) metrics(1) complete(nil)"},
 	{name: "parts, no boundary", path: "/noboundary", want: "created response(200) data* metrics(1) complete(nil)"},
 	{name: "parts, a long boundary", path: "/longboundary", want: "created response(200) data* metrics(1) complete(nil)"},
-	{name: "parts of another kind", path: "/mixed", want: "created response(200) data* metrics(1) complete(nil)"},
+	{name: "parts of another kind", path: "/mixed", want: "created response(200) data* caches(200) metrics(1) complete(nil)"},
 	{name: "parts, a long header", path: "/longheader", want: "created response(200) data* metrics(1) complete(-1011)"},
 	{name: "parts, cut", path: "/cut", want: "created response(200) data* response(200) data* metrics(1) complete(-1005)"},
 	{name: "parts after a redirect", path: "/moved", want: "created redirect(303) response(200) data* response(200) data* metrics(2) complete(nil)"},
@@ -95,7 +95,7 @@ var mixedOrders = []orders{
 	},
 	{name: "parts into a file", path: "/two", task: downloadTask, want: "created written* downloaded metrics(1) complete(nil)"},
 	{name: "completion handler gets all parts", path: "/two", want: "created metrics(1) handler(" + mixedBody + ")"},
-	{name: "completion handler gets a redirect's cookie", path: "/setcookie", want: "created redirect(307) metrics(2) handler(hop=1)"},
+	{name: "completion handler gets a redirect's cookie", path: "/setcookie", want: "created redirect(307) caches(200) metrics(2) handler(hop=1)"},
 	{
 		name: "redirect unanswered", path: "/moved", want: "created redirect metrics(1) complete(-999)",
 		change: func(r *recorder, d *urlsession.Delegate) {
@@ -109,7 +109,7 @@ var mixedOrders = []orders{
 		},
 	},
 	{
-		name: "redirect changed", path: "/moved", want: "created redirect response(200) data* metrics(2) complete(nil)",
+		name: "redirect changed", path: "/moved", want: "created redirect response(200) data* caches(200) metrics(2) complete(nil)",
 		change: func(r *recorder, d *urlsession.Delegate) {
 			d.WillPerformHTTPRedirection = func(_ context.Context, _ urlsession.Task, _ *urlsession.Response, next *urlsession.Request) *urlsession.Request {
 				r.say("redirect")

@@ -38,7 +38,7 @@ func goroutines(want int) int {
 
 // A question that is never answered holds up nothing but itself.
 func TestQuestionThatIsNotAnswered(t *testing.T) {
-	if got := questions(); len(got) != 5 {
+	if got := questions(); len(got) != 6 {
 		t.Fatalf("the questions are %v", got)
 	}
 	for _, name := range questions() {
@@ -67,7 +67,7 @@ func TestQuestionThatIsNotAnswered(t *testing.T) {
 				task.Resume()
 				<-asked
 				other := s.DataTask(get(t, base+"/nothing"))
-				if err := other.SetDelegate(&urlsession.Delegate{DidReceiveResponse: allow}); err != nil {
+				if err := other.SetDelegate(&urlsession.Delegate{DidReceiveResponse: allow, WillCacheResponse: unstored}); err != nil {
 					t.Error(err)
 				}
 				other.Resume()
@@ -90,6 +90,10 @@ func TestQuestionThatIsNotAnswered(t *testing.T) {
 			})
 		}
 	}
+}
+
+func unstored(context.Context, urlsession.Task, *urlsession.CachedResponse) *urlsession.CachedResponse {
+	return nil
 }
 
 func allow(context.Context, urlsession.Task, *urlsession.Response) urlsession.ResponseDisposition {

@@ -85,9 +85,9 @@ func TestQueue(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		const want = "created created created created redirect(302) response(200) data* metrics(2) complete(nil) " +
+		const want = "created created created created redirect(302) response(200) data* caches(200) metrics(2) complete(nil) " +
 			"sent* response(200) data* metrics(1) complete(nil) inform(103) written* downloaded metrics(1) complete(nil) " +
-			"metrics(1) handler(hello,nil,true) invalid"
+			"caches(200) metrics(1) handler(hello,nil,true) invalid"
 		if got := words.String(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -189,7 +189,7 @@ func TestQueueThatDoesNotWait(t *testing.T) {
 	if err := wait(t, task); err != nil {
 		t.Error(err)
 	}
-	if got, want := words.String(), "created response(200) data* metrics(1) complete(nil)"; got != want {
+	if got, want := words.String(), "created response(200) data* caches(200) metrics(1) complete(nil)"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	cancelled := s.DataTask(request(t, http.MethodGet, base+"/hang", nil))

@@ -88,6 +88,11 @@ func (r *recorder) delegate() *urlsession.Delegate {
 
 			return urlsession.ResponseAllow
 		},
+		WillCacheResponse: func(_ context.Context, _ urlsession.Task, proposed *urlsession.CachedResponse) *urlsession.CachedResponse {
+			r.say("caches(%d)", proposed.Response.StatusCode)
+
+			return proposed
+		},
 		DidCreateTask:                   func(urlsession.Task) { r.say("created") },
 		TaskIsWaitingForConnectivity:    func(urlsession.Task) { r.say("waiting") },
 		DidReceiveInformationalResponse: func(_ urlsession.Task, resp *urlsession.Response) { r.say("inform(%d)", resp.StatusCode) },

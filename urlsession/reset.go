@@ -9,10 +9,12 @@ import (
 
 // stored are the stores that the session uses: what it keeps between loads.
 func (s *core) stored() []any {
-	return []any{s.configuration.Cookies, s.configuration.Credentials, s.configuration.AlternativeServices}
+	c := &s.configuration
+
+	return []any{c.Cookies, c.Credentials, c.Cache, c.AlternativeServices}
 }
 
-// Reset empties the session's cookies, credentials and alternative services, deletes their files, and then
+// Reset empties the session's cookies, credentials, cache and alternative services, deletes their files, and then
 // does what Flush does (Apple's reset). Other sessions that share a store lose them
 // too. ctx bounds the waiting for disks and keyrings. A store that cannot be emptied
 // is an error; the rest is done all the same.

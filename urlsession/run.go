@@ -160,7 +160,11 @@ func (r *run) perform(req *Request) error {
 	defer resp.Body.Close()
 	r.arrived(resp)
 
-	return r.fail(r.consume(resp, sink))
+	if err = r.consume(resp, sink); err == nil && r.hooks.Cache != nil && r.ctx.Err() != nil {
+		err = context.Cause(r.ctx) // cancelled by what was asked last
+	}
+
+	return r.fail(err)
 }
 
 // arrived notes the head.

@@ -15,6 +15,7 @@ import (
 	"github.com/urlkit/urlkit/protocols/standard"
 	"github.com/urlkit/urlkit/proxy"
 	"github.com/urlkit/urlkit/registry"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/storage/cookie"
 	"github.com/urlkit/urlkit/storage/credential"
 )
@@ -89,6 +90,9 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		Credentials:        c.Credentials,
 		Negotiator:         c.Negotiator,
 		NotKept:            s.notKept,
+		Cache:              c.Cache,
+		CachePolicy:        c.CachePolicy,
+		Header:             builtIn.HTTP.Header,
 		Decoders:           decoders,
 		TLS:                c.tls(),
 		RequestTimeout:     c.RequestTimeout,
@@ -113,13 +117,24 @@ func New(configuration Configuration, delegate *Delegate) (*Session, error) {
 		return nil, fmt.Errorf("urlsession: %w", err)
 	}
 	s.delegate.Store(delegate)
-	if delegate != nil && delegate.DidReceiveChallenge != nil {
-		s.plain.Challenge = s.core.challenge
-	}
+	s.hook(delegate)
 	s.lifetime = watchLifetime(s)
 	bindResolver(c.Resolver, s.core)
 
 	return s, nil
+}
+
+// hook lets the loads that are no tasks ask the session's delegate.
+func (s *core) hook(delegate *Delegate) {
+	if delegate == nil {
+		return
+	}
+	if delegate.DidReceiveChallenge != nil {
+		s.plain.Challenge = s.challenge
+	}
+	if delegate.WillCacheResponse != nil {
+		s.plain.Cache = s.willCache
+	}
 }
 
 // challenge asks the session's delegate, as long as there is one, for a load that is
@@ -159,6 +174,16 @@ func (s *core) stores(config *engine.Config) {
 			config.Credentials = credential.NewStore()
 		}
 		s.configuration.Credentials = config.Credentials
+	}
+	if config.Cache == nil {
+		config.Cache = cache.Shared()
+		if s.configuration.ephemeral {
+			config.Cache = cache.New(cache.Config{MemoryCapacity: cache.DefaultMemoryCapacity})
+		}
+		s.configuration.Cache = config.Cache
+	}
+	if config.Cache == cache.None {
+		config.Cache = nil // nothing is asked of it
 	}
 }
 
@@ -266,8 +291,8 @@ func unexpected(r *protocols.Response) error {
 
 // Explain says what loading the request would do, stage by stage, without
 // sending anything: which protocol takes it, what App Transport Security
-// decides, which way it goes, which cookies it carries, how redirects would be
-// followed. The error is the one that Data would give before sending.
+// decides, which way it goes, which cookies it carries, whether the cache has an
+// answer, how redirects would be followed. The error is the one that Data would give before sending.
 func (s *Session) Explain(ctx context.Context, req *Request) (*Explanation, error) {
 	if err := s.refused(&Request{Method: req.Method, URL: req.URL}); err != nil { // without the body, which is the app's
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/urlkit/urlkit/bench/internal/child"
 	"github.com/urlkit/urlkit/bench/internal/memory"
 	"github.com/urlkit/urlkit/bench/internal/origin"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -40,6 +41,7 @@ func load(parent *child.Pipe) error {
 	configuration := urlsession.EphemeralConfiguration()
 	configuration.RootCAs = roots
 	configuration.RequestTimeout = patience
+	configuration.Cache = cache.None // which would ask the origin once for all
 	session, err := urlsession.New(configuration, nil)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/urlkit/urlkit/bench/internal/child"
 	"github.com/urlkit/urlkit/bench/internal/memory"
 	"github.com/urlkit/urlkit/bench/internal/origin"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -102,6 +103,7 @@ func read(parent *child.Pipe) error {
 		return err
 	}
 	configuration := urlsession.EphemeralConfiguration()
+	configuration.Cache = cache.None
 	if o.CA != nil {
 		configuration.RootCAs = x509.NewCertPool()
 		if !configuration.RootCAs.AppendCertsFromPEM(o.CA) {

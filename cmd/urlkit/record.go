@@ -46,7 +46,8 @@ type transaction struct {
 	CipherSuite   string              `json:"cipher_suite,omitempty"`
 	Local         string              `json:"local,omitempty"`
 	Remote        string              `json:"remote,omitempty"`
-	From          string              `json:"from,omitempty"` // where the response came from
+	From          string              `json:"from,omitempty"`  // where the response came from
+	Cache         string              `json:"cache,omitempty"` // what the cache had to say
 	Retry         string              `json:"retry,omitempty"`
 	Multipath     bool                `json:"multipath,omitempty"`
 	Cellular      bool                `json:"cellular,omitempty"`
@@ -120,7 +121,7 @@ func newTransaction(m *urlsession.TransactionMetrics) transaction {
 		URLProtocol: m.URLProtocol, Scheme: m.Scheme, Policy: m.Policy, Protocol: m.NetworkProtocolName, TLS: m.TLS(),
 		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
 		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,
-		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(),
+		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(), Cache: m.Cache,
 		Multipath: m.Multipath, Cellular: m.Cellular, Expensive: m.Expensive, Constrained: m.Constrained,
 		HeadSent: m.RequestHeaderBytesSent, BodySource: m.BodyBytesBeforeEncoding, BodySent: m.BodyBytesSent,
 		HeadReceived: m.ResponseHeaderBytesReceived, Start: moment(m.FetchStart),

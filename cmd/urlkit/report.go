@@ -66,6 +66,9 @@ func reportResponse(b *strings.Builder, t *urlsession.TransactionMetrics) {
 		}
 		reportFields(b, "<", t.Response.Header)
 		fmt.Fprintf(b, "* from: %s\n", originOf(t))
+		if t.Cache != "" {
+			fmt.Fprintf(b, "* cache: %s\n", printable(t.Cache))
+		}
 		fmt.Fprintf(b, "* body: %s received, %s decoded\n", size(t.BodyBytesReceived), size(t.BodyBytesAfterDecoding))
 	}
 	if sent := sentBy(t); sent != "" {

@@ -90,7 +90,7 @@ func run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "\nRefused: %v\n", refusal)
 	}
 
-	return errors.Join(login(ctx, out, origin), download(ctx, out, origin, filepath.Dir(file)))
+	return errors.Join(login(ctx, out, origin), reload(ctx, out, origin), download(ctx, out, origin, filepath.Dir(file)))
 }
 
 func newSession(o *origin, policy ats.Policy) (*urlsession.Session, error) {

@@ -24,6 +24,15 @@ func TestTour(t *testing.T) {
 	if !strings.Contains(refusals, login) {
 		t.Errorf("no login: %q", refusals)
 	}
+	for _, cached := range []string{
+		"200, 30 bytes, 39 over the wire; miss: nothing is stored; stored",
+		"200, 30 bytes, 0 over the wire; hit: fresh",
+		"200, 30 bytes, 0 over the wire; revalidated: the policy is to validate",
+	} {
+		if !strings.Contains(refusals, cached) {
+			t.Errorf("not %q: %q", cached, refusals)
+		}
+	}
 	if strings.ContainsAny(out.String(), "\r\x1b") {
 		t.Error("the bar moves where there is no terminal")
 	}

@@ -37,6 +37,10 @@ func startOrigin() (*origin, error) {
 			serveLarge(w)
 
 			return
+		case "/page":
+			servePage(w, r)
+
+			return
 		case "/secret":
 			guarded.ServeHTTP(w, r)
 

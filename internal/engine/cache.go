@@ -20,6 +20,7 @@ type caching struct {
 	came      time.Time // when the head of its answer came
 	added     []string  // names of the fields that the stage has put on the request
 	served    served
+	storing   *storing // nil: the response is not stored
 
 	mu       sync.Mutex
 	stored   bool
@@ -120,7 +121,7 @@ func (h *hop) lookUp(waits bool) (*protocols.Response, error) {
 	c, e := h.cached, h.of.engine
 	entries, err := e.config.Cache.Lookup(h, c.query.Key)
 	c.decided = e.cacheRules.Decide(&c.query, entries, e.config.Now())
-	if err != nil {
+	if err != nil && c.decided.Entry == nil {
 		c.decided.Why = "the cache cannot be read: " + err.Error()
 	}
 	v := &c.decided
@@ -228,6 +229,18 @@ func (h *hop) reload(resp *protocols.Response, why string) (*protocols.Response,
 
 // isServed tells whether the response is a stored one, in whole or in part.
 func (c *caching) isServed() bool { return c != nil && c.served != notServed }
+
+// received is how many of the body's bytes did not come from the store.
+func (c *caching) received(n int64) int64 {
+	switch {
+	case !c.isServed():
+		return n
+	case c.served == servedCompleted:
+		return max(n-c.decided.Part.Start, 0)
+	default:
+		return 0
+	}
+}
 
 // verdict says in words what the cache had to say, and whether the response is a
 // stored one.

@@ -16,6 +16,7 @@ import (
 	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/internal/httpcache"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
 )
 
 // A cacheRow is a script of testdata/cache: what is asked, what the origin answers,
@@ -177,6 +178,10 @@ var rowPolicies = map[string]protocols.CachePolicy{
 
 // run carries out a row, and tells in what it came out differently.
 func (r *cacheRow) run(t testing.TB, change func(*engine.Engine)) error {
+	return r.runOver(t, newMemory(), change)
+}
+
+func (r *cacheRow) runOver(t testing.TB, store storage.CacheStore, change func(*engine.Engine)) error {
 	steps, err := r.steps()
 	if err != nil {
 		return err
@@ -184,7 +189,7 @@ func (r *cacheRow) run(t testing.TB, change func(*engine.Engine)) error {
 	o := &origin{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 	web := func(name string) protocols.Scheme { return scheme(name, protocols.Local, o.load) }
 	e := open(t, engine.Config{
-		Cache: newMemory(), Now: o.clock,
+		Cache: store, Now: o.clock,
 		Header: http.Header{"Accept-Encoding": {"gzip"}, "User-Agent": {"row"}},
 	}, web("http"), web("https"), web("custom"))
 	if change != nil {

@@ -36,12 +36,15 @@ func (m *memory) MaximumBody() int64 { return m.maximum }
 func (m *memory) Lookup(_ context.Context, key string) ([]*storage.CacheEntry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.lookup != nil {
+		return nil, m.lookup
+	}
 	var entries []*storage.CacheEntry
 	for _, k := range m.keys[key] {
 		entries = append(entries, k.entry)
 	}
 
-	return entries, m.lookup
+	return entries, nil
 }
 
 // find gives the place of an entry. The caller has the lock.

@@ -70,9 +70,8 @@ func (h *hop) report(e ending) {
 	}
 	t.RequestBody, t.ResponseBody = h.kept.bodies()
 	t.Cache, t.Local = h.cached.verdict()
-	if t.Local {
-		t.Received, t.Network = 0, false
-	}
+	t.Received = h.cached.received(t.Received)
+	t.Network = t.Network && !t.Local
 	if monitor := l.engine.config.Path; t.Network && monitor != nil {
 		t.Path = monitor.Current()
 	}

@@ -120,7 +120,8 @@ func (h *hop) completed(resp *protocols.Response) (*protocols.Response, error) {
 		return h.reload(resp, "the stored response is gone: "+err.Error())
 	}
 	c.served = servedCompleted
-	joined := h.storedHead(e.cacheRules.Updated(v.Entry, resp.Header, c.requested, c.came))
+	joined := new(protocols.Response)
+	h.storedHead(joined, e.cacheRules.Updated(v.Entry, resp.Header, c.requested, c.came))
 	joined.Conn, joined.Reused = resp.Conn, resp.Reused
 	h.extend(resp, v.Entry, part)
 	joined.Body = &joinedBody{&storedBody{reader: reader, ctx: h.of.ctx, left: part.Start}, resp.Body}

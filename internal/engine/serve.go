@@ -20,9 +20,15 @@ func (h *hop) serve(e *storage.CacheEntry) (*protocols.Response, error) {
 	c := h.cached
 	v := &c.decided
 	start, end := int64(0), e.Length
-	resp := h.storedHead(e)
+	answer := new(storedAnswer)
+	resp := &answer.response
+	h.storedHead(resp, e)
 	if c.served != servedValidated {
-		resp.Header["Age"] = []string{offset(int64(min(v.Age, 1<<31*time.Second) / time.Second))}
+		for _, event := range []protocols.Event{protocols.RequestStart, protocols.RequestEnd, protocols.ResponseStart} {
+			h.request.Trace.Mark(event)
+		}
+		answer.age[0] = offset(int64(min(v.Age, 1<<31*time.Second) / time.Second))
+		resp.Header["Age"] = answer.age[:]
 	}
 	if v.Partial {
 		start, end = v.Part.Start, v.Part.End
@@ -38,13 +44,21 @@ func (h *hop) serve(e *storage.CacheEntry) (*protocols.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &storedBody{reader: reader, ctx: h.of.ctx, left: end - start}
+	answer.body = storedBody{reader: reader, ctx: h.of.ctx, left: end - start}
+	resp.Body = &answer.body
 
 	return resp, nil
 }
 
-// storedHead is the response of a stored one, without its body.
-func (h *hop) storedHead(e *storage.CacheEntry) *protocols.Response {
+// storedAnswer is what is allocated for a response that is served.
+type storedAnswer struct {
+	response protocols.Response
+	body     storedBody
+	age      [1]string
+}
+
+// storedHead fills in the response of a stored one, without its body.
+func (h *hop) storedHead(resp *protocols.Response, e *storage.CacheEntry) {
 	header := e.Header.Clone()
 	if header == nil {
 		header = make(http.Header, 1)
@@ -54,7 +68,7 @@ func (h *hop) storedHead(e *storage.CacheEntry) *protocols.Response {
 		u = e.URL // a composing protocol named another
 	}
 
-	return &protocols.Response{
+	*resp = protocols.Response{
 		URL: u, StatusCode: e.StatusCode, Header: header, Trailer: e.Trailer.Clone(), Proto: e.Proto,
 		MIMEType: e.MIMEType, TextEncodingName: e.TextEncodingName, ContentLength: e.Length, Body: protocols.NoBody,
 	}

@@ -3,9 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"sync"
 
 	"github.com/urlkit/urlkit/internal/httpcache"
 	"github.com/urlkit/urlkit/protocols"
@@ -59,6 +57,8 @@ func (h *hop) unstorable(resp *protocols.Response) string {
 		return "it is a connection"
 	case resp.Redirect != nil || len(resp.Challenges) > 0:
 		return "it is a question of its protocol"
+	case resp.MIMEType == "multipart/x-mixed-replace" || resp.MIMEType == "text/event-stream":
+		return "it is a stream of news"
 	case h.of.task.Cache != nil && httpRedirect(&h.request, resp) != nil:
 		return "it is a redirect, of which the delegate is not asked"
 	case resp.KnownLength() > e.config.Cache.MaximumBody():
@@ -198,177 +198,4 @@ func (h *hop) extend(resp *protocols.Response, entry *storage.CacheEntry, part h
 		return
 	}
 	h.write(resp, &storing{writer: writer, entry: entry, expected: part.End - part.Start, part: true})
-}
-
-// write lets the body pass through s. An empty one is stored at once where nobody is
-// asked.
-func (h *hop) write(resp *protocols.Response, s *storing) {
-	s.hop, s.resp, s.raw = h, resp, resp.Body
-	h.cached.note(false, "it was not read to its end")
-	if resp.Body == protocols.NoBody && h.of.task.Cache == nil {
-		s.finish(true)
-
-		return
-	}
-	resp.Body = s
-	if c, ok := s.raw.(contextual); ok {
-		resp.Body = &storingContextual{s, c}
-	}
-}
-
-// storing is a response body that is stored while it is read.
-type storing struct {
-	hop      *hop
-	resp     *protocols.Response
-	raw      io.ReadCloser
-	entry    *storage.CacheEntry
-	expected int64 // bytes; -1 unknown
-	useful   bool  // to loads that wait
-	part     bool  // of a body of which more may be stored
-
-	mu     sync.Mutex
-	writer storage.CacheWriter // nil: stored, or given up
-	count  int64
-}
-
-// storingContextual is one that ends by itself with its load.
-type storingContextual struct {
-	*storing
-
-	contextual
-}
-
-// Read stores what it gives. At the end the response is stored, before the reader
-// sees that it has ended.
-func (s *storing) Read(p []byte) (int, error) {
-	n, err := s.raw.Read(p)
-	if n > 0 {
-		s.take(p[:n])
-	}
-	switch {
-	case err == io.EOF:
-		s.finish(true)
-	case err != nil:
-		s.finish(false)
-	}
-
-	return n, err
-}
-
-func (s *storing) take(p []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.writer == nil {
-		return
-	}
-	s.count += int64(len(p))
-	if s.expected >= 0 && s.count > s.expected {
-		s.abort("its body is longer than it says")
-
-		return
-	}
-	if _, err := s.writer.Write(p); err != nil {
-		s.abort(unwritten(err))
-	}
-}
-
-// abort gives the response up. The caller has the lock.
-func (s *storing) abort(why string) {
-	s.writer.Abort()
-	s.writer = nil
-	s.hop.cached.note(false, why)
-	s.hop.of.leave()
-}
-
-// finish stores the response if all of it has come. ended: the body has told so
-// itself.
-func (s *storing) finish(ended bool) {
-	s.mu.Lock()
-	writer := s.writer
-	if writer == nil {
-		s.mu.Unlock()
-
-		return
-	}
-	whole := s.count == s.expected || s.expected < 0 && ended && s.hop.of.ctx.Err() == nil
-	if !whole {
-		s.abort("its body was cut short")
-		s.mu.Unlock()
-
-		return
-	}
-	s.writer = nil
-	s.mu.Unlock()
-	if why := s.commit(writer); why != "" {
-		writer.Abort()
-		s.hop.cached.note(false, why)
-		s.hop.of.leave()
-		s.removeEmpty()
-
-		return
-	}
-	s.hop.cached.note(true, "")
-	s.hop.of.settle(s.useful)
-}
-
-// commit asks the app, and stores; what it returns is why not.
-func (s *storing) commit(writer storage.CacheWriter) string {
-	store := s.hop.of.engine.config.Cache
-	policy, allowed := s.policy()
-	if !allowed {
-		return "the delegate does not allow it"
-	}
-	ctx := context.WithoutCancel(s.hop)
-	entry, err := writer.Commit(ctx)
-	if err != nil {
-		return unwritten(err)
-	}
-	changed := *entry
-	changed.InMemoryOnly = policy == protocols.StorageAllowedInMemoryOnly
-	if !s.part {
-		changed.Trailer = s.resp.Trailer.Clone()
-	}
-	if changed.InMemoryOnly == entry.InMemoryOnly && len(changed.Trailer) == len(entry.Trailer) {
-		return ""
-	}
-	if err := store.Update(ctx, entry, &changed); err != nil {
-		_ = store.Remove(ctx, entry.Key, entry)
-
-		return unwritten(err)
-	}
-
-	return ""
-}
-
-// policy asks the app whether the response may be stored, and where.
-func (s *storing) policy() (policy protocols.CacheStoragePolicy, allowed bool) {
-	policy = protocols.StorageAllowed
-	if s.entry.InMemoryOnly {
-		policy = protocols.StorageAllowedInMemoryOnly
-	}
-	l := s.hop.of
-	if l.task.Cache == nil {
-		return policy, true
-	}
-	asked := *s.resp
-	asked.Body = protocols.NoBody
-	answer := protocols.StorageNotAllowed
-	l.ask(func() { answer = l.task.Cache(s.hop, &asked, policy) })
-
-	return max(policy, answer), answer != protocols.StorageNotAllowed // in memory only is the stricter
-}
-
-// removeEmpty removes the entry of a part that did not come, where it has no other.
-func (s *storing) removeEmpty() {
-	if s.part && len(s.entry.Parts) == 0 {
-		_ = s.hop.of.engine.config.Cache.Remove(context.WithoutCancel(s.hop), s.entry.Key, s.entry)
-	}
-}
-
-// Close ends the load. A response of which all has come is stored.
-func (s *storing) Close() error {
-	err := s.raw.Close()
-	s.finish(false)
-
-	return err
 }

@@ -162,9 +162,9 @@ func (r Rules) decideWhole(q *Query, v Verdict, d *Directives) Verdict {
 		return r.validate(v, q, "the request says no-cache")
 	case d.Has(NoCache):
 		return r.validate(v, q, "it says no-cache")
-	case asked.Has(RequestMaxAge) && v.Age > asked.maxAge && !(asked.Has(RequestMaxStale) && v.Age-asked.maxAge <= asked.maxStale):
+	case asked.Has(RequestMaxAge) && v.Age > asked.seconds[maxAge] && !(asked.Has(RequestMaxStale) && v.Age-asked.seconds[maxAge] <= asked.seconds[maxStale]):
 		return r.validate(v, q, "it is older than the request's max-age")
-	case asked.Has(RequestMinFresh) && -v.Stale < asked.minFresh:
+	case asked.Has(RequestMinFresh) && -v.Stale < asked.seconds[minFresh]:
 		return r.validate(v, q, "it is not fresh for as long as the request's min-fresh")
 	case v.Stale < 0:
 		return v.serve("fresh")
@@ -172,9 +172,9 @@ func (r Rules) decideWhole(q *Query, v Verdict, d *Directives) Verdict {
 		return r.validate(v, q, "it is from the future: the clock was set back")
 	case d.Has(MustRevalidate):
 		return r.validate(v, q, "stale, and it says must-revalidate")
-	case asked.Has(RequestMaxStale) && v.Stale <= asked.maxStale:
+	case asked.Has(RequestMaxStale) && v.Stale <= asked.seconds[maxStale]:
 		return v.serve("stale, which the request's max-stale allows")
-	case d.Has(StaleWhileRevalidate) && v.Stale <= d.staleWhileRevalidate && q.Method != http.MethodHead && q.Header["Range"] == nil:
+	case d.Has(StaleWhileRevalidate) && v.Stale <= d.seconds[staleWhileRevalidate] && q.Method != http.MethodHead && q.Header["Range"] == nil:
 		v = v.serve("stale, which stale-while-revalidate allows")
 		v.Action = ServeAndRevalidate
 
@@ -203,7 +203,7 @@ func (r Rules) ServesOnError(q *Query, e *storage.CacheEntry, now time.Time) boo
 	}
 	stale := age - r.Lifetime(e, &d)
 
-	return asked.Has(RequestStaleIfError) && stale <= asked.staleIfError || d.Has(StaleIfError) && stale <= d.staleIfError
+	return asked.Has(RequestStaleIfError) && stale <= asked.seconds[staleIfError] || d.Has(StaleIfError) && stale <= d.seconds[staleIfError]
 }
 
 // IsError tells which statuses stale-if-error is for (RFC 5861 §4).

@@ -19,57 +19,61 @@ const (
 
 // Directives are those of a message's Cache-Control (RFC 9111 §5.2).
 type Directives struct {
-	set Name
-
-	maxAge, maxStale, minFresh, staleWhileRevalidate, staleIfError time.Duration
-
-	fields []string // that no-cache names
+	set     Name
+	seconds [numbers]time.Duration // the arguments
+	fields  []string               // that no-cache names
 }
+
+// The places of the arguments that are numbers.
+const (
+	noNumber = iota
+	maxAge
+	maxStale
+	minFresh
+	staleWhileRevalidate
+	staleIfError
+
+	numbers
+)
 
 // Has tells whether a directive is there, with an argument that can be used where it
 // needs one.
 func (d *Directives) Has(n Name) bool { return d.set&n != 0 }
 
-// directive is how one is read. Its argument is a number of seconds where into is
-// set; without one, or with a malformed one, it counts as missing, unless that is
+// directive is how one is read. Its argument is a number of seconds where it has a
+// place for one; without one, or with a malformed one, it counts as missing, unless that is
 // negative: then the directive does not count.
 type directive struct {
 	text    string
 	name    Name
-	into    func(*Directives) *time.Duration
+	place   int
 	missing time.Duration
 	broken  time.Duration
 }
-
-func maxAge(d *Directives) *time.Duration       { return &d.maxAge }
-func maxStale(d *Directives) *time.Duration     { return &d.maxStale }
-func minFresh(d *Directives) *time.Duration     { return &d.minFresh }
-func revalidating(d *Directives) *time.Duration { return &d.staleWhileRevalidate }
-func onError(d *Directives) *time.Duration      { return &d.staleIfError }
 
 // What is malformed is taken in the sense that asks the origin sooner: a max-age
 // that is no number is 0 (RFC 9111 §4.2.1).
 var (
 	ofResponse = []directive{
 		{"max-age", MaxAge, maxAge, 0, 0},
-		{"no-cache", NoCache, nil, 0, 0},
-		{"no-store", NoStore, nil, 0, 0},
-		{"private", Private, nil, 0, 0},
-		{"public", Public, nil, 0, 0},
-		{"must-revalidate", MustRevalidate, nil, 0, 0},
-		{"must-understand", MustUnderstand, nil, 0, 0},
-		{"immutable", Immutable, nil, 0, 0},
-		{"stale-while-revalidate", StaleWhileRevalidate, revalidating, -1, -1},
-		{"stale-if-error", StaleIfError, onError, -1, -1},
+		{"no-cache", NoCache, noNumber, 0, 0},
+		{"no-store", NoStore, noNumber, 0, 0},
+		{"private", Private, noNumber, 0, 0},
+		{"public", Public, noNumber, 0, 0},
+		{"must-revalidate", MustRevalidate, noNumber, 0, 0},
+		{"must-understand", MustUnderstand, noNumber, 0, 0},
+		{"immutable", Immutable, noNumber, 0, 0},
+		{"stale-while-revalidate", StaleWhileRevalidate, staleWhileRevalidate, -1, -1},
+		{"stale-if-error", StaleIfError, staleIfError, -1, -1},
 	}
 	ofRequest = []directive{
 		{"max-age", RequestMaxAge, maxAge, 0, 0},
 		{"max-stale", RequestMaxStale, maxStale, forever, -1},
 		{"min-fresh", RequestMinFresh, minFresh, forever, forever},
-		{"no-cache", RequestNoCache, nil, 0, 0},
-		{"no-store", RequestNoStore, nil, 0, 0},
-		{"only-if-cached", RequestOnlyIfCached, nil, 0, 0},
-		{"stale-if-error", RequestStaleIfError, onError, -1, -1},
+		{"no-cache", RequestNoCache, noNumber, 0, 0},
+		{"no-store", RequestNoStore, noNumber, 0, 0},
+		{"only-if-cached", RequestOnlyIfCached, noNumber, 0, 0},
+		{"stale-if-error", RequestStaleIfError, staleIfError, -1, -1},
 	}
 )
 
@@ -129,13 +133,13 @@ func (d *Directives) add(e *element, known []directive) {
 		case k.name == NoCache && e.argued && !e.malformed && fieldNames(e.argument) != nil:
 			d.set |= NoCacheFields
 			d.fields = append(d.fields, fieldNames(e.argument)...)
-		case k.into == nil:
+		case k.place == noNumber:
 			d.set |= k.name // whatever its argument is
 		case !d.Has(k.name):
 			value := e.seconds(k)
 			if value >= 0 {
 				d.set |= k.name
-				*k.into(d) = value
+				d.seconds[k.place] = value
 			}
 		}
 

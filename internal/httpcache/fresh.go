@@ -76,12 +76,9 @@ func parseDate(lines []string) (time.Time, bool) {
 // else Expires, else a guess.
 func (r Rules) Lifetime(e *entry, d *Directives) time.Duration {
 	if d.Has(MaxAge) {
-		return d.maxAge
+		return d.seconds[maxAge]
 	}
-	date, ok := r.date(e.Header)
-	if !ok {
-		date = e.ResponseTime
-	}
+	date := r.made(e)
 	if expires, ok := e.Header["Expires"]; ok && r.on(Expires) {
 		at, ok := parseDate(expires)
 		if !ok {

@@ -87,7 +87,7 @@ func FuzzCacheControl(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		h := http.Header{"Cache-Control": {line}}
 		d := Rules{}.Response(h)
-		for _, seconds := range []time.Duration{d.maxAge, d.staleWhileRevalidate, d.staleIfError} {
+		for _, seconds := range d.seconds {
 			if seconds < 0 || seconds > mostSeconds*time.Second {
 				t.Errorf("%q gives %v", line, seconds)
 			}
@@ -101,13 +101,13 @@ func FuzzCacheControl(f *testing.F) {
 			t.Errorf("%q hides the next field's no-store", line)
 		}
 		if tidy := ", \t" + line; len(tidy) <= longestDirectives {
-			if again := (Rules{}).Response(http.Header{"Cache-Control": {tidy}}); again.set != d.set || again.maxAge != d.maxAge {
+			if again := (Rules{}).Response(http.Header{"Cache-Control": {tidy}}); again.set != d.set || again.seconds != d.seconds {
 				t.Errorf("%q and %q differ", line, tidy)
 			}
 		}
 		asked := Rules{}.Request(h)
-		if asked.maxAge < 0 || asked.maxStale < 0 || asked.minFresh < 0 {
-			t.Errorf("%q asks for %v, %v, %v", line, asked.maxAge, asked.maxStale, asked.minFresh)
+		if asked.seconds[maxAge] < 0 || asked.seconds[maxStale] < 0 || asked.seconds[minFresh] < 0 {
+			t.Errorf("%q asks for %v, %v, %v", line, asked.seconds[maxAge], asked.seconds[maxStale], asked.seconds[minFresh])
 		}
 	})
 }

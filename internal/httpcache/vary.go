@@ -91,15 +91,21 @@ func digest(value string) string {
 // setVariant notes which requests of its key a response is for.
 func (r Rules) setVariant(q *Query, e *storage.CacheEntry, d *Directives) {
 	names, _ := r.varyNames(e.Header)
-	fields := make(http.Header)
+	var fields http.Header // of most responses it stays empty
+	note := func(name, value string) {
+		if fields == nil {
+			fields = make(http.Header)
+		}
+		fields[name] = []string{value}
+	}
 	for _, name := range names {
 		if value := q.field(name); value != "" {
-			fields[name] = []string{value}
+			note(name, value)
 		}
 	}
 	if r.on(Authorization) && !forAll(d) {
 		if value := q.field("Authorization"); value != "" {
-			fields["Authorization"] = []string{value}
+			note("Authorization", value)
 			names = append(names, "Authorization")
 		}
 	}
@@ -142,20 +148,21 @@ func (r Rules) answers(q *Query, e *entry, d *Directives) bool {
 func (r Rules) Select(q *Query, entries []*storage.CacheEntry) (*storage.CacheEntry, Directives) {
 	var selected *entry
 	var directives Directives
-	var latest time.Time
 	for _, e := range entries {
 		d := r.Response(e.Header)
-		if !r.answers(q, e, &d) {
-			continue
-		}
-		made, ok := r.date(e.Header)
-		if !ok {
-			made = e.ResponseTime
-		}
-		if selected == nil || made.After(latest) {
-			selected, directives, latest = e, d, made
+		if r.answers(q, e, &d) && (selected == nil || r.made(e).After(r.made(selected))) {
+			selected, directives = e, d
 		}
 	}
 
 	return selected, directives
+}
+
+// made is when a stored response was made.
+func (r Rules) made(e *entry) time.Time {
+	if date, ok := r.date(e.Header); ok {
+		return date
+	}
+
+	return e.ResponseTime
 }
