@@ -47,8 +47,7 @@ type Cache struct {
 
 	mu      sync.Mutex
 	entries map[query]*cached
-	flights map[query]*flight
-	since   int // how often it was flushed: what was asked before is not kept
+	flights map[query]*flight // but for those from before a flush: their answers are not kept
 }
 
 // query is what is asked: network is "https" for HTTPS records.
@@ -106,12 +105,12 @@ func (c *Cache) Validates() bool { return validates(c.resolver()) }
 func (c *Cache) Flush() {
 	c.mu.Lock()
 	c.entries = nil
-	c.since++
 	for _, f := range c.flights {
 		if f.waiting == 0 {
 			f.cancel()
 		}
 	}
+	c.flights = nil // whoever comes now wants an answer from now
 	c.mu.Unlock()
 	if f, ok := c.Resolver.(interface{ Flush() }); ok {
 		f.Flush()
@@ -186,7 +185,6 @@ func (c *Cache) fly(q query, timeout time.Duration) *flight {
 		c.flights = make(map[query]*flight)
 	}
 	c.flights[q] = f
-	since := c.since
 	go func() {
 		defer cancel()
 		r, ttl := c.ask(ctx, q)
@@ -194,10 +192,11 @@ func (c *Cache) fly(q query, timeout time.Duration) *flight {
 		defer c.mu.Unlock()
 		f.result = r
 		close(f.done)
-		if c.flights[q] == f {
-			delete(c.flights, q)
+		if c.flights[q] != f { // flushed meanwhile, or nobody waits any more
+			return
 		}
-		if since == c.since && ttl > 0 {
+		delete(c.flights, q)
+		if ttl > 0 {
 			c.keep(q, r, ttl)
 		}
 	}()

@@ -184,6 +184,25 @@ func TestCacheFlush(t *testing.T) {
 	})
 }
 
+// Whoever asks after a flush gets no answer to a question from before it.
+func TestCacheFlushDuringALookup(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		source := &expiring{counting: counting{delay: time.Minute}, ttl: time.Hour}
+		cache := &proxy.Cache{Resolver: source}
+		before, after := make(chan string), make(chan string)
+		go func() { before <- lookup(t, cache, "a.example") }()
+		synctest.Wait()
+		cache.Flush()
+		go func() { after <- lookup(t, cache, "a.example") }()
+		if got := []string{<-before, <-after}; got[0] != "[192.0.2.1]" || got[1] != "[192.0.2.2]" {
+			t.Errorf("before and after: %s", got)
+		}
+		if got := lookup(t, cache, "a.example"); got != "[192.0.2.2]" {
+			t.Errorf("%s is kept", got)
+		}
+	})
+}
+
 // The names that are remembered are bounded.
 func TestCacheIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
