@@ -117,6 +117,7 @@ func (s *system) poll() (stop func()) {
 		ticker := time.NewTicker(pollInterval)
 		defer ticker.Stop()
 		known := s.look()
+		s.report() // who waits may have looked before
 		for {
 			select {
 			case <-ticker.C:

@@ -142,3 +142,18 @@ func TestByInterfaces(t *testing.T) {
 		t.Errorf("%+v, then %+v", first, second)
 	}
 }
+
+// A change is noticed also where it comes between the look of the one who waits and the
+// first of those that are made meanwhile.
+func TestSystemPollsAtOnce(t *testing.T) {
+	leak.Check(t)
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int32
+		s := &system{look: func() Path { return Path{ID: uint64(min(looks.Add(1), 2))} }}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if p, err := s.Next(ctx, Path{ID: 1}); p.ID != 2 || err != nil {
+			t.Errorf("%+v, %v", p, err)
+		}
+	})
+}
