@@ -2,6 +2,7 @@ package cookie
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/urlkit/urlkit/storage"
@@ -33,7 +34,7 @@ func (s *jarStore) CookieHeader(q *storage.CookieQuery) string {
 		return ""
 	}
 	var b strings.Builder
-	for _, hc := range s.jar.Cookies(q.URL) {
+	for _, hc := range s.jar.Cookies(asHTTP(q.URL)) {
 		value := hc.Value
 		if hc.Quoted {
 			value = `"` + value + `"`
@@ -60,6 +61,24 @@ func (s *jarStore) StoreCookies(q *storage.CookieQuery, setCookie []string) {
 	}
 	list := (&http.Response{Header: http.Header{"Set-Cookie": setCookie}}).Cookies()
 	if len(list) > 0 {
-		s.jar.SetCookies(q.URL, list)
+		s.jar.SetCookies(asHTTP(q.URL), list)
 	}
+}
+
+// asHTTP is the URL of a WebSocket with the scheme of its handshake: cookiejar knows
+// no other.
+func asHTTP(u *url.URL) *url.URL {
+	scheme := ""
+	switch strings.ToLower(u.Scheme) {
+	case "ws":
+		scheme = "http"
+	case "wss":
+		scheme = "https"
+	default:
+		return u
+	}
+	handshake := *u
+	handshake.Scheme = scheme
+
+	return &handshake
 }

@@ -24,6 +24,13 @@ func TestFromJar(t *testing.T) {
 	if got := inner.Cookies(u); len(got) != 2 {
 		t.Errorf("the jar has %v", got)
 	}
+	if got := s.CookieHeader(&storage.CookieQuery{URL: parseURL(t, "wss://a.test/x")}); got != `a="1"; b=2` {
+		t.Errorf("a WebSocket sends %q", got)
+	}
+	s.StoreCookies(&storage.CookieQuery{URL: parseURL(t, "ws://ws.test/")}, []string{"w=1"})
+	if got := inner.Cookies(parseURL(t, "http://ws.test/")); len(got) != 1 {
+		t.Errorf("of a WebSocket the jar has %v", got)
+	}
 	other := parseURL(t, "https://b.test/")
 	for what, q := range map[string]*storage.CookieQuery{
 		"nothing":              nil,
