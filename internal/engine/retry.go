@@ -167,7 +167,7 @@ func (l *load) repeatable(h *hop, unsent bool) bool {
 func (l *load) delay(attempts int, after time.Duration) (time.Duration, bool) {
 	r := &l.engine.config.Retry
 	bound := float64(r.FirstDelay) * math.Pow(r.Factor, float64(attempts))
-	bound = max(min(bound, float64(r.LongestDelay)), 0)
+	bound = max(min(bound, float64(r.LongestDelay), float64(maxSeconds*time.Second)), 0)
 	delay := after + rand.N(time.Duration(bound)+1)
 	if deadline, ok := l.parent.Deadline(); ok && time.Until(deadline) <= delay || l.engine.clock.left(l) <= delay {
 		return 0, false
@@ -199,8 +199,8 @@ func (l *load) rest(pause time.Duration, wait func(context.Context)) error {
 	return context.Cause(l.ctx)
 }
 
-// maxSeconds is the longest number of seconds that is taken for what it says: a
-// hundred years.
+// maxSeconds is the longest number of seconds that is taken for what it says, and
+// waited for: a hundred years.
 const maxSeconds = 100 * 365 * 24 * 3600
 
 // retryAfter is the time that a response asks to wait for, as seconds or as a date

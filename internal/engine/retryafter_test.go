@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"net/http"
 	"testing"
 	"time"
@@ -49,4 +50,18 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("%v", got)
 		}
 	})
+}
+
+// A delay that grows beyond what a Duration holds is the longest one.
+func TestLongestDelays(t *testing.T) {
+	e := new(Engine)
+	e.config.Retry = Retry{FirstDelay: math.MaxInt64, LongestDelay: math.MaxInt64, Factor: 2}
+	l := &load{engine: e, parent: t.Context()}
+	l.timer.resource = never
+	for attempts := range 100 {
+		const longest = maxSeconds * time.Second
+		if pause, ok := l.delay(attempts, longest); !ok || pause < longest || pause > 2*longest {
+			t.Errorf("after %d attempts: %v, %v", attempts, pause, ok)
+		}
+	}
 }
