@@ -20,6 +20,7 @@ type sessionOptions struct {
 	retry             int
 	doh               string
 	http1, http2      bool
+	noHTTP3, http3    bool
 	policy            policyOptions
 }
 
@@ -50,7 +51,9 @@ func (o *sessionOptions) register(flags *pflag.FlagSet) {
 		"try `NUMBER` more times where the network fails or a server is busy (408, 425, 429, 502, 503, 504), and continue bodies that break off")
 	flags.StringVar(&o.doh, "doh-url", "", "look names up by DNS over HTTPS at `URL`")
 	flags.BoolVar(&o.http1, "http1.1", false, "keep to HTTP/1.1")
-	flags.BoolVar(&o.http2, "http2", false, "take HTTP/2 where the server has it, as without the flag")
+	flags.BoolVar(&o.http2, "http2", false, "take HTTP/2 where the server has it, and no HTTP/3")
+	flags.BoolVar(&o.http3, "http3", false, "try HTTP/3 at once, and not only where a server is known to speak it")
+	flags.BoolVar(&o.noHTTP3, "no-http3", false, "keep to TCP")
 	o.policy.register(flags)
 }
 
@@ -61,9 +64,10 @@ func (o *sessionOptions) configuration() (urlsession.Configuration, error) {
 	c.ResourceTimeout = o.maxTime
 	c.ConnectTimeout = o.connectTimeout
 	c.OmitsHTTP2 = o.http1
-	if o.http1 && o.http2 {
-		return c, failed(exitUsage, "choose one of --http1.1 and --http2")
+	if o.http1 && o.http2 || o.http3 && (o.http1 || o.http2 || o.noHTTP3) {
+		return c, failed(exitUsage, "choose one of --http1.1, --http2 and --http3")
 	}
+	c.OmitsHTTP3 = o.http1 || o.http2 || o.noHTTP3
 	if o.retry < 0 {
 		return c, failed(exitUsage, "--retry wants a number of times")
 	}

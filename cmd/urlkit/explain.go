@@ -39,6 +39,7 @@ func newExplain(std streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVarP(&o.method, "request", "X", "", "the `METHOD`")
 	flags.StringArrayVarP(&o.headers, "header", "H", nil, "a header field, as for get: `LINE`")
+	flags.BoolVar(&o.http3, "http3", false, "as for get: try HTTP/3 at once")
 	policy.register(flags)
 	flags.BoolVar(&o.json, "json", false, "print a JSON record")
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -54,6 +55,7 @@ func newExplain(std streams) *cobra.Command {
 type explainOptions struct {
 	method  string
 	headers []string
+	http3   bool
 	json    bool
 }
 
@@ -106,6 +108,7 @@ func (o *explainOptions) ask(command *cobra.Command, c urlsession.Configuration,
 	if err != nil {
 		return nil, err
 	}
+	req.AssumesHTTP3Capable = o.http3
 	if err := setFields(command.Context(), req.Header, o.headers); err != nil {
 		return nil, err
 	}

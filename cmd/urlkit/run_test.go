@@ -150,6 +150,8 @@ func TestUsage(t *testing.T) {
 		{"get", "-o", dir + "/a", "-o", dir + "/a", "data:,x", "data:,y"},
 		{"get", "--json", "-o", "-", "data:,x"},
 		{"get", "--http1.1", "--http2", "data:,x"},
+		{"get", "--http2", "--http3", "data:,x"},
+		{"get", "--no-http3", "--http3", "data:,x"},
 		{"get", "--key", "k", "data:,x"},
 		{"get", "-H", "no colon", "data:,x"},
 		{"get", "--allow-insecure-http", "not a host", "data:,x"},

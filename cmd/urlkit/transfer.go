@@ -71,6 +71,7 @@ func (o *options) transfers(ctx context.Context, urls []string, stdin io.Reader)
 		if t.request, t.err = m.request(raw, upload); t.err != nil {
 			continue
 		}
+		t.request.AssumesHTTP3Capable = o.session.http3
 		t.url, t.brief = showURL(t.request.URL), printable(protocols.Redact(t.request.URL))
 		if o.user != "" && t.request.URL.User != nil { // -u wins
 			u := *t.request.URL

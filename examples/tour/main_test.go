@@ -43,6 +43,7 @@ func TestTour(t *testing.T) {
 		{"http://127.0.0.1:", "http.", "http/1.1", "20", "ExceptionDomains"},
 		{"https://127.0.0.1:", "http.", "http/1.1, TLS 1.3", "20", "secure connection required"},
 		{"https://127.0.0.1:", "http.", "h2, TLS 1.3", "20", "secure connection required"},
+		{"https://127.0.0.1:", "http.", "h3, TLS 1.3", "20", "secure connection required"},
 		{"reverse://127.0.0.1:", "main.reverse", "reverse", "9", "ExceptionDomains"},
 	}
 	if len(lines) != len(want)+1 {

@@ -21,10 +21,12 @@ import (
 // them.
 type origin struct {
 	clear, http1, http2 string // base URLs
+	http3               string // "": not in this build
 	reverse             string // host:port
 	roots               *x509.CertPool
 
 	servers  []*httptest.Server
+	quic     func() error // ends the server of HTTP/3; nil: none was started
 	listener net.Listener
 }
 
@@ -62,6 +64,11 @@ func startOrigin() (*origin, error) {
 	}
 	o.servers = []*httptest.Server{plain, one, two}
 	o.clear, o.http1, o.http2 = plain.URL, one.URL, two.URL
+	if o.http3, o.quic, err = startHTTP3(certificate, handler); err != nil {
+		o.Close()
+
+		return nil, err
+	}
 	if o.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		o.Close()
 
@@ -76,6 +83,9 @@ func startOrigin() (*origin, error) {
 func (o *origin) Close() {
 	for _, s := range o.servers {
 		s.Close()
+	}
+	if o.quic != nil {
+		_ = o.quic()
 	}
 	if o.listener != nil {
 		_ = o.listener.Close()

@@ -112,7 +112,8 @@ func (x *exchange) bodyFailure3(err error) error {
 		x.note(err)
 	}
 	if errors.As(err, &reset) && reset.Remote || ended {
-		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+		// The code by name: silence that was too long is no time-out of the session's.
+		return protocols.Errorf(protocols.NetworkConnectionLost, "%w: %w", io.ErrUnexpectedEOF, err)
 	}
 
 	return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))

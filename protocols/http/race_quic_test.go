@@ -154,7 +154,7 @@ func TestDiesInMidDownload(t *testing.T) {
 	req := request3(t, "GET", server.URL+"/big", nil)
 	req.AssumesHTTP3Capable = true
 	resp, body, err := fetch(t.Context(), l, req)
-	if !errors.Is(err, io.ErrUnexpectedEOF) || resp.Proto != "h3" || len(body) == 0 || len(body) >= 64<<20 {
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, protocols.NetworkConnectionLost) || resp.Proto != "h3" || len(body) == 0 || len(body) >= 64<<20 {
 		t.Errorf("%d bytes, %v", len(body), err)
 	}
 	began := time.Now()
