@@ -51,7 +51,8 @@ func (h *hop) cache() (*protocols.Response, error) {
 		h.askPastCaches()
 	}
 	method := h.request.Method
-	reads := (method == http.MethodGet || method == http.MethodHead) && h.request.Body == nil
+	reads := (method == http.MethodGet || method == http.MethodHead) && h.request.Body == nil &&
+		h.request.Bind == "" // what is said over a connection that was let in is for its user
 	if store == nil || h.of.task.Uncached || !reads || !web && !mayBeStored(scheme) {
 		if policy == protocols.ReturnCacheDontLoad && (web || h.match.Security != protocols.Local) {
 			return nil, notStored("such a load goes past the cache")

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/protocols"
@@ -260,6 +262,29 @@ func TestAnswerOnRedirect(t *testing.T) {
 		}
 		if asks == 2 && (fields[2] != "" || asked[1].PreviousFailureCount != 0) {
 			t.Errorf("to %s: fields %q, %d failures", to, fields, asked[1].PreviousFailureCount)
+		}
+	}
+}
+
+// What is said over a connection of its own is for whom was let in there, and is
+// neither stored nor taken from the cache.
+func TestBoundLoadsGoPastTheCache(t *testing.T) {
+	loads := 0
+	e := open(t, engine.Config{Cache: newMemory(), Now: time.Now}, scheme("https", protocols.Encrypted,
+		func(context.Context, protocols.Client, *protocols.Request) (*protocols.Response, error) {
+			loads++
+
+			return reply(200, strconv.Itoa(loads), "Cache-Control", "max-age=60", "Date", time.Now().UTC().Format(http.TimeFormat)), nil
+		}))
+	bound := request(t, "GET", "https://a.example/")
+	bound.Bind = "alice"
+	free := request(t, "GET", "https://a.example/")
+	for i, step := range []struct {
+		req  *protocols.Request
+		want string
+	}{{bound, "1"}, {bound, "2"}, {free, "3"}, {free, "3"}, {bound, "4"}} {
+		if body, _, err := fetch(e, step.req, nil); err != nil || body != step.want {
+			t.Errorf("load %d: %q, %v, want %s", i, body, err, step.want)
 		}
 	}
 }
