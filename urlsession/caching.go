@@ -2,7 +2,9 @@ package urlsession
 
 import (
 	"context"
+	"net/url"
 
+	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/protocols"
 )
 
@@ -49,3 +51,8 @@ func storagePolicy(answer *CachedResponse, err error) protocols.CacheStoragePoli
 
 	return answer.StoragePolicy
 }
+
+// CacheKey is the key under which a Configuration's Cache holds the responses to GET
+// requests of a URL. With it Lookup is Apple's cachedResponse(for:), and Remove is
+// removeCachedResponse(for:).
+func CacheKey(u *url.URL) string { return engine.CacheKey(u) }

@@ -3,6 +3,7 @@ package engine
 import (
 	"math"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -317,3 +318,6 @@ var actions = map[httpcache.Action]string{
 	httpcache.Load: "load", httpcache.Serve: "serve", httpcache.ServeAndRevalidate: "serve, and revalidate meanwhile",
 	httpcache.Validate: "revalidate", httpcache.Complete: "load the rest", httpcache.Refuse: "504", httpcache.Fail: "fail",
 }
+
+// CacheKey is the key under which responses to GET requests of a URL are stored.
+func CacheKey(u *url.URL) string { return httpcache.Key(u) }
