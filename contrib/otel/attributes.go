@@ -104,6 +104,9 @@ func factsOf(t *urlsession.TransactionMetrics) []attribute.KeyValue {
 		facts = append(facts, semconv.HTTPResponseBodySize(int(t.BodyBytesReceived)))
 	}
 	facts = append(facts, attribute.Bool("urlkit.reused_connection", t.ReusedConnection), attribute.String("urlkit.fetch_type", fetchType(t)))
+	if t.Cache != "" {
+		facts = append(facts, attribute.String("urlkit.cache", t.Cache))
+	}
 	if t.Cellular {
 		facts = append(facts, semconv.NetworkConnectionTypeCell)
 	}
@@ -122,10 +125,10 @@ func fetchType(t *urlsession.TransactionMetrics) string {
 	switch t.ResourceFetchType {
 	case urlsession.FetchNetworkLoad:
 		return "network"
-	case urlsession.FetchUnknown:
-		return "unknown"
-	default:
+	case urlsession.FetchLocalCache:
 		return "cache"
+	default:
+		return "unknown"
 	}
 }
 

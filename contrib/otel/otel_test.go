@@ -298,3 +298,28 @@ func TestTasks(t *testing.T) {
 		t.Errorf("%d spans, %d roots, %d children, %d sent again", len(spans), roots, children, resent)
 	}
 }
+
+// What the cache answers has a span, and is no request over the network.
+func TestCacheHit(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = w.Write([]byte("hello"))
+	}))
+	defer s.Close()
+	r := newRig(t, nil, nil)
+	for range 2 {
+		if err := r.load(t, t.Context(), "GET", s.URL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spans := r.spans.GetSpans()
+	if len(spans) != 4 {
+		t.Fatalf("%d spans", len(spans))
+	}
+	if got := text(spans[2].Attributes); !strings.Contains(got, "urlkit.fetch_type=cache ") || !strings.Contains(got, "urlkit.cache=hit: ") || strings.Contains(got, "network.peer") {
+		t.Error(got)
+	}
+	if points := r.histogram(t); len(points) != 1 || points[0].Count != 1 {
+		t.Errorf("%+v", points)
+	}
+}

@@ -35,7 +35,8 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	note(e.Custom, "_policy", t.Policy)
 	note(e.Custom, "_tls", t.TLS())
 	note(e.Custom, "_retry", t.Retry.String())
-	note(e.Custom, "_fromCache", t.ResourceFetchType.Raw() == localCache)
+	note(e.Custom, "_cache", t.Cache)
+	note(e.Custom, "_fromCache", t.ResourceFetchType == urlsession.FetchLocalCache)
 	note(e.Custom, "_reused", t.ReusedConnection)
 	note(e.Custom, "_proxied", t.ProxyConnection)
 	note(e.Custom, "_inner", t.Inner)
@@ -46,9 +47,6 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 
 	return e
 }
-
-// localCache is Apple's number for a response out of the cache.
-const localCache = 3
 
 func custom() har.Notes { return har.Notes{Custom: har.Custom{}} }
 
@@ -123,7 +121,7 @@ func responseOf(t *urlsession.TransactionMetrics) har.Response {
 	if r.Content.MIMEType == "" {
 		r.Content.MIMEType = t.Response.MIMEType
 	}
-	if header.Get("Content-Encoding") != "" && t.BodyBytesAfterDecoding > 0 {
+	if header.Get("Content-Encoding") != "" && t.BodyBytesAfterDecoding > 0 && t.BodyBytesReceived > 0 {
 		r.Content.Compression = t.BodyBytesAfterDecoding - t.BodyBytesReceived
 	}
 	truncated := int64(len(t.ResponseBody)) < t.BodyBytesAfterDecoding

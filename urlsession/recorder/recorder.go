@@ -10,9 +10,10 @@
 // by the har.Writer, unless it is told otherwise.
 //
 // Custom fields of an entry say what the format has no place for: _protocol (the ALPN
-// name), _fromCache, _reused, _proxied, _inner, _retry (the reason), _policy, _tls,
-// _multipath, _cellular, _expensive, _constrained and, on a response, _error and
-// _transferSize; "_truncated" on a body says that only its beginning was recorded.
+// name), _cache (its verdict), _fromCache, _reused, _proxied, _inner, _retry (the
+// reason), _policy, _tls, _multipath, _cellular, _expensive, _constrained and, on a
+// response, _error and _transferSize; "_truncated" on a body says that only its
+// beginning was recorded.
 package recorder
 
 import (

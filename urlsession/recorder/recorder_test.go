@@ -247,13 +247,13 @@ func (c *transactions) Observe(context.Context, *urlsession.Request) *urlsession
 func TestEntryHasCustomFields(t *testing.T) {
 	x := &urlsession.TransactionMetrics{
 		Request: request(t, "GET", "https://example.com/", nil), NetworkProtocolName: "h3", Policy: "p", Retry: urlsession.RetryNotSent, Inner: true,
-		ReusedConnection: true, ProxyConnection: true, Multipath: true, Cellular: true, Expensive: true, Constrained: true, ResourceFetchType: 3,
+		ReusedConnection: true, ProxyConnection: true, Multipath: true, Cellular: true, Expensive: true, Constrained: true, ResourceFetchType: urlsession.FetchLocalCache, Cache: "hit: fresh",
 		TLSVersion: 0x0304, RemoteAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3128}, RequestHeaderBytesSent: -1,
 	}
 	e := recorder.Entry(x)
 	for name, want := range map[string]string{
 		"_protocol": `"h3"`, "_policy": `"p"`, "_retry": `"not sent"`, "_inner": "true", "_reused": "true", "_proxied": "true", "_multipath": "true",
-		"_cellular": "true", "_expensive": "true", "_constrained": "true", "_fromCache": "true", "_tls": `"TLS 1.3"`,
+		"_cellular": "true", "_expensive": "true", "_constrained": "true", "_fromCache": "true", "_cache": `"hit: fresh"`, "_tls": `"TLS 1.3"`,
 	} {
 		if got := string(e.Custom[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
@@ -264,5 +264,26 @@ func TestEntryHasCustomFields(t *testing.T) {
 	}
 	if e := recorder.Entry(&urlsession.TransactionMetrics{Request: x.Request}); len(e.Custom) != 0 {
 		t.Errorf("nothing is known, and there is %v", e.Custom)
+	}
+}
+
+// What the cache answers has an entry too, which says so.
+func TestRecordedCacheHit(t *testing.T) {
+	leak.Check(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "hello")
+	}))
+	defer s.Close()
+	log, _ := record(t, har.Options{}, 10, request(t, "GET", s.URL, nil), request(t, "GET", s.URL, nil))
+	if len(log.Entries) != 2 {
+		t.Fatalf("%d entries", len(log.Entries))
+	}
+	for i, e := range log.Entries {
+		hit := i == 1
+		if e.Response.Content.Text != "hello" || (string(e.Custom["_fromCache"]) == "true") != hit || strings.HasPrefix(string(e.Custom["_cache"]), `"hit: `) != hit ||
+			(e.Response.BodySize == 0) != hit || (e.ServerIPAddress == "") != hit {
+			t.Errorf("entry %d: %+v", i, e)
+		}
 	}
 }
