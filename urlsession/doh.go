@@ -45,7 +45,9 @@ const maxDNSMessage = 65535
 // dns.example/dns-query"; a final "{?dns}" is dropped). session makes the requests: it
 // must not be closed before the sessions that use the resolver. nil: the first session
 // that is made with the resolver does so itself; once it is invalidated it looks up no
-// new names.
+// new names. Whatever the session's configuration says, a question neither waits for
+// connectivity nor is repeated (the load that the name is for is), its answer is in no
+// cache of responses, and a redirect to another host or scheme is not followed.
 func NewDoHResolver(session *Session, serverURL string) (*DoHResolver, error) {
 	req, err := protocols.NewRequest(http.MethodGet, strings.TrimSuffix(serverURL, "{?dns}"), nil)
 	if err != nil {
@@ -142,7 +144,7 @@ func (r *DoHResolver) exchange(ctx context.Context, question []byte) (answer []b
 		Method: http.MethodGet, URL: &u, Header: http.Header{"Accept": {"application/dns-message"}},
 		OmitsCookies: true, CachePolicy: protocols.ReloadIgnoringLocalCache,
 	}
-	resp, err := s.engine.Load(ctx, req, &engine.Task{Nested: true})
+	resp, err := s.engine.Load(ctx, req, &engine.Task{Nested: true, Brief: true, Uncached: true, Redirect: r.redirect})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -159,6 +161,16 @@ func (r *DoHResolver) exchange(ctx context.Context, question []byte) (answer []b
 	}
 
 	return answer, age, err
+}
+
+// redirect follows what stays at the server. Another host would have to be looked up
+// by the resolver itself, which would be sent there again.
+func (r *DoHResolver) redirect(_ context.Context, _ *protocols.Response, next *Request) (*Request, error) {
+	if next.URL.Scheme != r.url.Scheme || !r.isServer(next.URL.Hostname()) {
+		return nil, nil
+	}
+
+	return next, nil
 }
 
 // bindResolver gives a DoHResolver that has no session the first one that is made with

@@ -1,6 +1,7 @@
 package urlsession_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -9,11 +10,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/proxy"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -191,6 +194,67 @@ func TestDoHFailures(t *testing.T) {
 		if got := server.questions(); len(got) != 4 {
 			t.Errorf("%s: asked %q, want both questions twice", name, got)
 		}
+	}
+}
+
+// A server that sends its questions on to another host would have that looked up by
+// itself, by a question that is sent on again.
+func TestDoHRedirects(t *testing.T) {
+	leak.Check(t)
+	server := &nameserver{ttl: 60}
+	moved := serve(t, "h2", server)
+	for target, follows := range map[string]bool{moved: true, named(moved): false, strings.Replace(moved, "https", "http", 1): false, "": true} {
+		dns := ""
+		dns = serve(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/here" {
+				server.ServeHTTP(w, r)
+
+				return
+			}
+			http.Redirect(w, r, cmp.Or(target, dns)+"/here?"+r.URL.RawQuery, http.StatusTemporaryRedirect)
+		}))
+		s := session(t, func(c *urlsession.Configuration) { c.Resolver, c.ConnectTimeout = newDoH(t, nil, dns), 5*time.Second })
+		_, _, err := s.Data(t.Context(), get(t, named(serve(t, "https http/1.1", http.HandlerFunc(hello)))))
+		if follows && err != nil {
+			t.Error(err)
+		} else if !follows {
+			wantCode(t, err, urlsession.DNSLookupFailed)
+		}
+	}
+}
+
+// What was asked is in no cache but that of names.
+func TestDoHStoresNothing(t *testing.T) {
+	leak.Check(t)
+	server := &nameserver{ttl: 60, spoil: func(w http.ResponseWriter) bool {
+		w.Header().Set("Cache-Control", "max-age=60")
+
+		return false
+	}}
+	store := cache.New(cache.Config{MemoryCapacity: 1 << 20})
+	s := session(t, func(c *urlsession.Configuration) { c.Resolver, c.Cache = newDoH(t, nil, serve(t, "h2", server)), store })
+	load(t, s, request(t, http.MethodOptions, named(serve(t, "https http/1.1", http.HandlerFunc(hello))), nil))
+	if used := store.MemoryUsage(); used != 0 {
+		t.Errorf("the cache has %d bytes", used)
+	}
+}
+
+// The load that a name is for is repeated by the policy, and not its questions too.
+func TestDoHIsNotRetried(t *testing.T) {
+	leak.Check(t)
+	server := &nameserver{spoil: func(w http.ResponseWriter) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+
+		return true
+	}}
+	s := session(t, func(c *urlsession.Configuration) {
+		c.Resolver = newDoH(t, nil, serve(t, "h2", server))
+		c.Retry = urlsession.RetryPolicy{Attempts: 3, FirstDelay: -1}
+	})
+	_, _, err := s.Data(t.Context(), get(t, named(serve(t, "https http/1.1", http.HandlerFunc(hello)))))
+	wantCode(t, err, urlsession.DNSLookupFailed)
+	if got := server.questions(); strings.Count(strings.Join(got, ";")+";", " A;") != 3 {
+		t.Errorf("asked %q, want an address at each of three attempts", got)
 	}
 }
 

@@ -28,7 +28,7 @@ const graceAttempts = 6
 // clock stands still, and that of the resource runs. A connection that was made and
 // breaks fails the load.
 func (l *load) awaitConnectivity(h *hop, err error) bool {
-	if !l.engine.config.WaitsForConnectivity || !l.nothingSent(h) || !unconnecting(err) {
+	if !l.engine.config.WaitsForConnectivity || l.task.Brief || !l.nothingSent(h) || !unconnecting(err) {
 		return false
 	}
 	var now path.Path

@@ -144,6 +144,25 @@ var failsWithConnectivity = []struct {
 	}, false, protocols.NotConnectedToInternet},
 }
 
+// A load that is made for another leaves the waiting to that.
+func TestBriefLoads(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		began := time.Now()
+		e := open(t, engine.Config{
+			Dialer: &unplugged{plugged: began.Add(time.Second)}, WaitsForConnectivity: true,
+			Retry: engine.Retry{Attempts: 9, Continuations: 9},
+		}, scheme("https", protocols.Encrypted, dialsThenAnswers))
+		_, _, err := fetch(e, request(t, "GET", "https://a.example/"), &engine.Task{Brief: true})
+		if failure(t, err, protocols.NotConnectedToInternet); time.Since(began) != 0 {
+			t.Errorf("failed after %v", time.Since(began))
+		}
+		origin := brittle{content: alphabet, header: tagged, cuts: []int{5}}
+		e = open(t, engine.Config{Retry: engine.Retry{Continuations: 9}}, scheme("https", protocols.Encrypted, origin.load))
+		_, _, err = fetch(e, request(t, "GET", "https://a.example/"), &engine.Task{Brief: true})
+		failure(t, err, protocols.NetworkConnectionLost)
+	})
+}
+
 func TestFailsWithConnectivity(t *testing.T) {
 	for _, tt := range failsWithConnectivity {
 		t.Run(tt.name, func(t *testing.T) {

@@ -49,7 +49,7 @@ type continued struct {
 // continuable puts a continued body into a response that can be continued, where
 // the policy does so.
 func (l *load) continuable(h *hop, resp *protocols.Response) {
-	if l.engine.config.Retry.Continuations == 0 || l.task.OneHop || h.request.Method != http.MethodGet ||
+	if l.engine.config.Retry.Continuations == 0 || l.task.OneHop || l.task.Brief || h.request.Method != http.MethodGet ||
 		h.cached.isServed() || resp.Body == protocols.NoBody || resp.Upgraded != nil || resp.Messages != nil {
 		return
 	}

@@ -21,6 +21,9 @@ type Task struct {
 	OneHop bool
 	// Nested: the load is made inside a callback, and others may wait for that.
 	Nested bool
+	// Brief: it neither waits for connectivity nor repeats by the policy. The load that
+	// it is made for does.
+	Brief bool
 	// Challenge answers a challenge.
 	Challenge func(context.Context, *protocols.Challenge) (protocols.Disposition, *protocols.Credential)
 	// Redirect is asked before a redirect is followed, and gives what to load. A

@@ -147,7 +147,7 @@ func (l *load) answeredForNow(h *hop, resp *protocols.Response) (bool, error) {
 func (l *load) mayRetry() bool {
 	most := l.engine.config.Retry.Attempts
 
-	return (most < 0 || l.retries+1 < most) && l.ctx.Err() == nil
+	return !l.task.Brief && (most < 0 || l.retries+1 < most) && l.ctx.Err() == nil
 }
 
 // repeatable tells whether sending the hop once more does no harm: the method says
