@@ -63,7 +63,7 @@ func (h *hop) coalesces() bool {
 // something. Where there is none others may wait for this one.
 func (h *hop) follow() bool {
 	l := h.of
-	f := l.engine.flights.join(l, h.cached.query.Key)
+	f := l.engine.flights.join(l, h.cached.flightKey())
 	if f == nil {
 		return false
 	}
@@ -91,6 +91,16 @@ func (h *hop) follow() bool {
 	defer l.engine.flights.mu.Unlock()
 
 	return f.stored
+}
+
+// flightKey is the key, and the credential: what one of them is given is not for
+// another.
+func (c *caching) flightKey() string {
+	if credential := c.query.Header.Get("Authorization"); credential != "" {
+		return c.query.Key + "\n" + credential
+	}
+
+	return c.query.Key
 }
 
 // join gives the load to wait for; nil: there is none, or it is l's own.

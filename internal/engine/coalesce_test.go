@@ -204,3 +204,25 @@ func TestCoalescingOfValidations(t *testing.T) {
 		}
 	})
 }
+
+// Other credentials are other questions.
+func TestCoalescingAndCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		var all sync.WaitGroup
+		for _, credential := range []string{"Bearer one", "Bearer two", "Bearer one"} {
+			all.Go(func() {
+				if _, _, err := fetch(c.engine, request(t, "GET", "http://host/", "Authorization", credential), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		for range 2 {
+			c.answer <- reply(200, "text", "Cache-Control", "max-age=60")
+		}
+		if all.Wait(); c.asked.Load() != 2 {
+			t.Errorf("the origin was asked %d times", c.asked.Load())
+		}
+	})
+}

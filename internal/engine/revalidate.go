@@ -76,7 +76,7 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 	fresh.MIMEType, fresh.TextEncodingName = changed.MIMEType, changed.TextEncodingName
 	fresh.Conn, fresh.Reused = resp.Conn, resp.Reused
 	useful := e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.requested)
-	e.flights.remember(c.query.Key, useful)
+	e.flights.remember(c.flightKey(), useful)
 	h.of.settle(useful)
 
 	return fresh, nil
@@ -120,6 +120,7 @@ func (h *hop) completed(resp *protocols.Response) (*protocols.Response, error) {
 		return h.reload(resp, "the stored response is gone: "+err.Error())
 	}
 	c.served = servedCompleted
+	h.of.leave()
 	joined := new(protocols.Response)
 	h.storedHead(joined, e.cacheRules.Updated(v.Entry, resp.Header, c.requested, c.came))
 	joined.Conn, joined.Reused = resp.Conn, resp.Reused

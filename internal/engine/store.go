@@ -95,7 +95,7 @@ func unwritten(err error) string {
 
 // useful says whether the response will be of use to those who wait for it.
 func (h *hop) useful(useful bool) {
-	h.of.engine.flights.remember(h.cached.query.Key, useful)
+	h.of.engine.flights.remember(h.cached.flightKey(), useful)
 	if useful {
 		h.of.promise()
 	} else {
@@ -194,6 +194,7 @@ func (h *hop) extend(resp *protocols.Response, entry *storage.CacheEntry, part h
 	writer, err := h.of.engine.config.Cache.Extend(h, entry, part.Start)
 	if err != nil {
 		h.cached.note(false, unwritten(err))
+		h.removeEmpty(entry)
 
 		return
 	}

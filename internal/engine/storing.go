@@ -128,6 +128,7 @@ func (s *storing) finish(ended bool) {
 	if !whole {
 		s.abort("its body was cut short")
 		s.mu.Unlock()
+		s.hop.removeEmpty(s.entry)
 
 		return
 	}
@@ -137,7 +138,7 @@ func (s *storing) finish(ended bool) {
 		writer.Abort()
 		s.hop.cached.note(false, why)
 		s.hop.of.leave()
-		s.removeEmpty()
+		s.hop.removeEmpty(s.entry)
 
 		return
 	}
@@ -211,10 +212,11 @@ func (s *storing) policy() (policy protocols.CacheStoragePolicy, allowed bool) {
 	return max(policy, answer), answer != protocols.StorageNotAllowed // in memory only is the stricter
 }
 
-// removeEmpty removes the entry of a part that did not come, where it has no other.
-func (s *storing) removeEmpty() {
-	if s.part && len(s.entry.Parts) == 0 {
-		_ = s.hop.of.engine.config.Cache.Remove(context.WithoutCancel(s.hop), s.entry.Key, s.entry)
+// removeEmpty removes an entry that was made for a part that did not come, where it has
+// no other.
+func (h *hop) removeEmpty(e *storage.CacheEntry) {
+	if e.ID != "" && e.Length > 0 && len(e.Parts) == 0 {
+		_ = h.of.engine.config.Cache.Remove(context.WithoutCancel(h), e.Key, e)
 	}
 }
 

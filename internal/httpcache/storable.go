@@ -15,6 +15,8 @@ func (r Rules) Unstorable(q *Query, resp *protocols.Response) string {
 	asked, d := r.Request(q.Header), r.Response(resp.Header)
 	understood := statusUnderstood(resp.StatusCode)
 	switch status := resp.StatusCode; {
+	case len(q.Header["Host"]) > 0 && r.on(Host):
+		return "the request has a Host of its own"
 	case asked.Has(RequestNoStore):
 		return "the request says no-store"
 	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
