@@ -3,10 +3,13 @@ package urlsession_test
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -298,5 +301,38 @@ func TestCacheKeepsWhatCame(t *testing.T) {
 	}
 	if asked != 1 {
 		t.Errorf("the origin was asked %d times", asked)
+	}
+}
+
+// A large body passes through the cache, into it and out of it, without being in
+// memory.
+func TestLargeBodyPassesThroughTheCache(t *testing.T) {
+	const size, most = 64 << 20, 16 << 20
+	piece := make([]byte, 64<<10)
+	base := serve(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		for range size / len(piece) {
+			_, _ = w.Write(piece)
+		}
+	}))
+	s := session(t, func(c *urlsession.Configuration) {
+		c.Cache = cache.New(cache.Config{MemoryCapacity: 1 << 20, DiskCapacity: 30 << 30, Directory: t.TempDir()})
+	})
+	for _, says := range []string{"miss: nothing is stored; stored", "hit: fresh"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var m urlsession.TaskMetrics
+		stream, err := s.Bytes(urlsession.WithMetrics(t.Context(), &m), get(t, base+"/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, stream)
+		if err := errors.Join(err, stream.Close()); err != nil || n != size || m.Transactions[0].Cache != says {
+			t.Errorf("%d bytes, %v, %s", n, err, m.Transactions[0].Cache)
+		}
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > most {
+			t.Errorf("%s: %d bytes were allocated", says, after.TotalAlloc-before.TotalAlloc)
+		}
 	}
 }
