@@ -12,6 +12,9 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
+// withHTTP3: HTTP/3 is part of the build.
+const withHTTP3 = true
+
 // startHTTP3 serves the handler over QUIC, on a UDP port beside which nothing listens
 // over TCP.
 func startHTTP3(certificate tls.Certificate, handler http.Handler) (url string, stop func() error, err error) {

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -133,6 +134,18 @@ func (p *pool) learn(c *conn, values []string) {
 			h.upgradeAt = b.until
 		}
 	}
+}
+
+var errMisdirected = errors.New("the alternative service does not serve the origin (status 421)")
+
+// misdirected ends an exchange with a service that does not want the origin's requests
+// (RFC 9110 §15.5.20), and forgets it.
+func (x *exchange) misdirected() error {
+	_ = x.Close()
+	x.pool.config.AlternativeServices.StoreServices(originKey(x.conn.host.key), nil)
+	x.pool.retire(x.conn, false)
+
+	return protocols.Errorf(protocols.BadServerResponse, "%w: %w", protocols.ErrNotSent, errMisdirected)
 }
 
 // askRecords asks the DNS where the origin serves HTTP/3 (RFC 9460); "": nowhere.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 	"time"
@@ -217,7 +218,7 @@ func (p *pool) try3(ctx context.Context, a *attempt, addr string, found chan<- [
 	if err != nil {
 		cancel()
 
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoSocket, err)
 	}
 	if found != nil {
 		found <- protocols.PeersOf(packets, peer)

@@ -198,3 +198,25 @@ func TestPathChanged(t *testing.T) {
 }
 
 func (s *server3) port() uint16 { return uint16(s.udp.LocalAddr().(*net.UDPAddr).Port) }
+
+// A service that does not want the origin's requests is forgotten, and the session may
+// send them again.
+func TestMisdirected(t *testing.T) {
+	l, _, server := start3(t, "h2", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.ProtoMajor == 3 {
+			w.WriteHeader(nethttp.StatusMisdirectedRequest)
+		}
+	})
+	k := keyOf(request3(t, "GET", server.URL, nil), true)
+	l.pool.config.AlternativeServices.StoreServices(originKey(k), []protocols.AlternativeService{
+		{Protocol: "h3", Port: server.port(), Expires: time.Now().Add(time.Hour)},
+	})
+	req := request3(t, "POST", server.URL, &protocols.Body{Bytes: []byte("x"), Length: 1})
+	if _, _, err := fetch(t.Context(), l, req); !errors.Is(err, protocols.ErrNotSent) {
+		t.Errorf("%v", err)
+	}
+	resp, _, err := fetch(t.Context(), l, req)
+	if err != nil || resp.Proto != "h2" || resp.StatusCode != nethttp.StatusOK {
+		t.Errorf("%v, %v", resp, err)
+	}
+}

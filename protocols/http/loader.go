@@ -68,7 +68,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	}
 	reused := c.served.Swap(true)
 	was := before{kept: reused || c.rested, early: !c.answered.Load(), sent: c.socket.sent.Load(), received: c.socket.received.Load()}
-	x.trace.SetConnection(c.info, reused)
+	x.trace.SetConnection(c.facts(), reused)
 	x.trace.SetHeader(out.Header)
 	x.trace.Mark(protocols.RequestStart)
 	raw, err := c.RoundTrip(out)
@@ -76,7 +76,9 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 		if !c.answered.Swap(true) && c.quic {
 			l.pool.works(c.host.key)
 		}
-		resp, err = x.begin(raw, out)
+		if resp, err = x.begin(raw, out); err == nil && raw.StatusCode == nethttp.StatusMisdirectedRequest && c.altUsed != "" {
+			return nil, false, x.misdirected()
+		}
 	}
 	if err != nil {
 		unbroken := raw == nil && c.Err() == nil

@@ -43,6 +43,7 @@ var (
 	errAbandoned = errors.New("http: nobody waits for the attempt at HTTP/3 any more")
 	errPatience  = errors.New("http: the attempt at HTTP/3 took too long")
 	errNoService = errors.New("http: the host is not known to speak HTTP/3")
+	errNoSocket  = errors.New("http: there is no way to the host, by HTTP/3 or otherwise")
 )
 
 // plan says how a waiter may get HTTP/3; nil: not at all. It may ask the app's store.
@@ -78,7 +79,7 @@ func (p *pool) begin(ctx context.Context, h *host, a *attempt) {
 		ctx, stop := context.WithTimeoutCause(ctx, p.patience, errPatience)
 		defer stop()
 		a.conn, a.err = p.tryHTTP3(ctx, a)
-		if a.err != nil && !errors.Is(context.Cause(ctx), errAbandoned) && !errors.Is(a.err, errNoService) {
+		if a.err != nil && !errors.Is(context.Cause(ctx), errAbandoned) && !errors.Is(a.err, errNoService) && !errors.Is(a.err, errNoSocket) {
 			p.breakDown(h.key)
 		}
 		a.cancel(nil)
