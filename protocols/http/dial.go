@@ -18,6 +18,7 @@ type dial struct {
 	trace   *protocols.Trace
 	cancel  context.CancelFunc
 	attempt *attempt // at HTTP/3, before TCP and beside it; nil: none
+	number  int64    // among the host's waiters and attempts, in the order of time
 	http2   bool     // may be offered
 	dropped bool     // nobody wants it
 }
@@ -34,7 +35,8 @@ func (p *pool) dialFor(h *host, from *waiter) {
 		}
 		// What Dial gives ends with its context, and the connection outlives the task.
 		ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
-		w.dial = &dial{host: h, owner: w, trace: w.trace, cancel: cancel, http2: p.mayShare(h)}
+		h.number++
+		w.dial = &dial{host: h, owner: w, number: h.number, trace: w.trace, cancel: cancel, http2: p.mayShare(h)}
 		h.dials = append(h.dials, w.dial)
 		if w.plan != nil && h.attempt == nil && h.shared == nil && !p.blocked(h.key) {
 			w.dial.attempt, w.plan = w.plan, nil

@@ -48,6 +48,7 @@ type host struct {
 	open    int     // exclusive ones, busy and idle
 	dials   []*dial
 	waiting queue
+	number  int64 // of the last waiter or attempt
 	version version
 	refuses bool // HTTP/2, by HTTP_1_1_REQUIRED
 
@@ -105,6 +106,8 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	}
 	w.plan = p.plan(k, req)
 	p.mu.Lock()
+	h.number++
+	w.number = h.number
 	h.waiting.push(w)
 	p.dialFor(h, w)
 	p.mu.Unlock()
@@ -201,8 +204,9 @@ func (p *pool) serve(h *host) {
 }
 
 // leave takes a waiter out of the queue; false: it was served already. Attempts
-// that nobody waits for any more are cancelled, and one that has taken longer than
-// its owner's clock allows: those who wait get a new one.
+// that nobody waits for any more are cancelled, and those that have taken longer than
+// the waiter's clock allows, its own or one that nobody owns: those who wait get new
+// ones.
 func (p *pool) leave(h *host, w *waiter) bool {
 	p.mu.Lock()
 	if !w.queued {
@@ -213,8 +217,12 @@ func (p *pool) leave(h *host, w *waiter) bool {
 	started := w.dial
 	h.waiting.remove(w)
 	var dropped []*dial
-	if started != nil && late(w.ctx) {
-		dropped = append(dropped, h.drop(slices.Index(h.dials, started)))
+	if late(w.ctx) {
+		for i := len(h.dials) - 1; i >= 0; i-- {
+			if d := h.dials[i]; d == started || d.owner == nil && d.number < w.number {
+				dropped = append(dropped, h.drop(i))
+			}
+		}
 		p.dialFor(h, nil)
 	}
 	for len(h.dials) > h.waiting.len() {

@@ -12,6 +12,7 @@ type waiter struct {
 	ctx      context.Context
 	trace    *protocols.Trace
 	priority float64
+	number   int64         // among the host's waiters and attempts, in the order of time
 	nested   bool          // others may wait for it: no limit holds it up
 	ready    chan delivery // takes one
 	dial     *dial         // the attempt it started, while that runs

@@ -28,13 +28,7 @@ func TestHandshakeThatHangs(t *testing.T) {
 
 			return c, err
 		}
-		ended := make(chan error, 1)
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-			defer cancel()
-			_, _, err := fetch(ctx, l, newRequest(t, "GET", server.URL, nil))
-			ended <- err
-		}()
+		ended := begin(t, l, server.URL, 50*time.Millisecond)
 		<-first
 		get(t, l, server.URL) // waits for that attempt, and gets one of its own
 		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
@@ -114,4 +108,71 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 			_ = first.Close()
 		}
 	}
+}
+
+// An attempt that hangs, and that nobody owns any more, gives its place to another
+// when it has taken longer than the clock of one who came later.
+func TestForsakenAttempt(t *testing.T) {
+	hold, holding := make(chan struct{}), make(chan struct{}, 2)
+	l, client, server := start(t, "tls", Config{MaximumConnectionsPerHost: 2}, func(_ nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/hold" {
+			holding <- struct{}{}
+			<-hold
+		}
+	})
+	var once sync.Once
+	release := func() { once.Do(func() { close(hold) }) }
+	defer release()
+	dialling := make(chan struct{}, 3)
+	client.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil && client.dials.Load() == 2 {
+			c = fault.Conn(c, fault.Fault{Kind: fault.Stall, Direction: fault.Reading})
+		}
+		dialling <- struct{}{}
+
+		return c, err
+	}
+	ask := func(path string, timeout time.Duration) chan error { return begin(t, l, server.URL+path, timeout) }
+	get(t, l, server.URL) // speaks HTTP/1.1
+	<-dialling
+	first := ask("/hold", 20*time.Second)
+	<-holding
+	second := ask("/", 20*time.Second) // connects, in vain, and is served by the other connection
+	<-dialling
+	hold <- struct{}{}
+	for _, ended := range []chan error{first, second} {
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	first = ask("/hold", 20*time.Second)
+	<-holding
+	brief, patient := ask("/", 100*time.Millisecond), ask("/", 20*time.Second)
+	if err := <-brief; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the brief one: %v", err)
+	}
+	if err := <-patient; err != nil { // by a connection of its own
+		t.Errorf("the patient one: %v", err)
+	}
+	release()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if n := client.dials.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
+	}
+}
+
+// begin loads a URL on a goroutine of its own, within a time.
+func begin(t *testing.T, l *loader, url string, timeout time.Duration) chan error {
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		_, _, err := fetch(ctx, l, newRequest(t, "GET", url, nil))
+		ended <- err
+	}()
+
+	return ended
 }
