@@ -55,12 +55,22 @@ func (s *system) Current() Path {
 	return s.seen.path
 }
 
+// afresh looks, whatever was seen, so that Current is never behind Next: who waited
+// would be told of the same change again.
+func (s *system) afresh() Path {
+	s.seen.Lock()
+	defer s.seen.Unlock()
+	s.seen.path, s.seen.at = s.look(), time.Now()
+
+	return s.seen.path
+}
+
 // Next waits for a change.
 func (s *system) Next(ctx context.Context, known Path) (Path, error) {
 	changed := s.join()
 	defer s.leave()
 	for {
-		if p := s.look(); p != known {
+		if p := s.afresh(); p != known {
 			return p, nil
 		}
 		select {

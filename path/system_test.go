@@ -157,3 +157,16 @@ func TestSystemPollsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// What Next has found is what Current says: whoever waits for a change from that would
+// else be woken at once, again and again.
+func TestSystemCurrentIsNotBehindNext(t *testing.T) {
+	leak.Check(t)
+	s, path, _, _ := scripted(true)
+	before := s.Current()
+	path.Store(&Path{ID: 2})
+	after, err := s.Next(t.Context(), before)
+	if now := s.Current(); err != nil || after.ID != 2 || now != after {
+		t.Errorf("%+v, then %+v (%v), and now %+v", before, after, err, now)
+	}
+}
