@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/leak"
@@ -334,5 +335,35 @@ func TestLargeBodyPassesThroughTheCache(t *testing.T) {
 		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > most {
 			t.Errorf("%s: %d bytes were allocated", says, after.TotalAlloc-before.TotalAlloc)
 		}
+	}
+}
+
+// Sessions, too, ask once what many ask at the same time.
+func TestManyAskTheSame(t *testing.T) {
+	release := make(chan struct{})
+	var asked atomic.Int32
+	base := serve(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		<-release
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "hello")
+	}))
+	s := session(t, nil)
+	var all sync.WaitGroup
+	var began atomic.Int32
+	for range 20 {
+		all.Go(func() {
+			began.Add(1)
+			if body, _ := load(t, s, get(t, base+"/")); body != "hello" {
+				t.Errorf("%q", body)
+			}
+		})
+	}
+	for asked.Load() == 0 || began.Load() < 20 {
+		runtime.Gosched()
+	}
+	close(release)
+	if all.Wait(); asked.Load() > 2 { // who waits on a busy machine for too long goes alone
+		t.Errorf("the origin was asked %d times", asked.Load())
 	}
 }

@@ -321,3 +321,24 @@ func TestExplainCache(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A protocol may keep its responses off the disk, those of HTTP too.
+func TestProtocolKeepsAResponseInMemory(t *testing.T) {
+	for _, name := range []string{"http", "custom"} {
+		store := newMemory()
+		e := open(t, engine.Config{Cache: store},
+			scheme(name, protocols.Local, func(context.Context, protocols.Client, *protocols.Request) (*protocols.Response, error) {
+				r := reply(200, "text")
+				r.CacheStoragePolicy = protocols.StorageAllowedInMemoryOnly
+
+				return r, nil
+			}))
+		if _, _, err := fetch(e, request(t, "GET", name+"://host/"), nil); err != nil {
+			t.Fatal(err)
+		}
+		entries, _ := store.Lookup(t.Context(), name+"://host/")
+		if len(entries) != 1 || !entries[0].InMemoryOnly {
+			t.Errorf("%s: %+v", name, entries)
+		}
+	}
+}

@@ -75,7 +75,7 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 	fresh.Header = changed.Header.Clone()
 	fresh.MIMEType, fresh.TextEncodingName = changed.MIMEType, changed.TextEncodingName
 	fresh.Conn, fresh.Reused = resp.Conn, resp.Reused
-	useful := e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.requested)
+	useful := e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.came)
 	e.flights.remember(c.flightKey(), useful)
 	h.of.settle(useful)
 

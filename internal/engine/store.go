@@ -34,7 +34,7 @@ func (h *hop) store(resp *protocols.Response) {
 	if resp.Body == protocols.NoBody {
 		entry.Length = 0
 	}
-	useful := e.cacheRules.Fresh(entry, c.requested)
+	useful := e.cacheRules.Fresh(entry, c.came)
 	h.useful(useful)
 	e.limitVariants(h, entry)
 	writer, err := e.config.Cache.Create(h, entry)
