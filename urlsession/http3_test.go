@@ -5,6 +5,7 @@ package urlsession_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -80,6 +81,34 @@ func TestHTTP3Metrics(t *testing.T) {
 			if connecting := n < 4; date.IsZero() != (connecting && i > 0) || n > 0 && date.Before(dates[n-1]) {
 				t.Errorf("load %d: date %d of %v", i, n, dates)
 			}
+		}
+	}
+}
+
+// A delegate is asked for trust as over TCP, and may vouch for a server that nobody
+// knows.
+func TestHTTP3ServerTrust(t *testing.T) {
+	server := serve3(t, false)
+	for _, known := range []bool{true, false} {
+		var asked atomic.Int32
+		s := delegated(t, &urlsession.Delegate{
+			DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+				if asked.Add(1); c.Space.Method != urlsession.MethodServerTrust || (c.Err == nil) != known {
+					t.Errorf("asked %v, %v", c.Space, c.Err)
+				}
+
+				return urlsession.UseCredential, &urlsession.Credential{Trust: c.TLS}
+			},
+		}, func(c *urlsession.Configuration) {
+			if c.RootCAs = x509.NewCertPool(); known {
+				c.RootCAs = server.RootCAs
+			}
+		})
+		if data, _ := load(t, s, assuming(t, server.URL)); !strings.HasPrefix(data, "HTTP/3.0 ") || asked.Load() == 0 {
+			t.Errorf("known %v: %q, asked %d times", known, data, asked.Load())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

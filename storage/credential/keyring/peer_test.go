@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/internal/peer"
 	"github.com/urlkit/urlkit/storage/credential/keyring"
 	"github.com/urlkit/urlkit/urlsession"
@@ -36,6 +37,19 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+// knowing gives a user for good; "" nobody.
+func knowing(user string) *urlsession.Delegate {
+	if user == "" {
+		return nil
+	}
+
+	return &urlsession.Delegate{
+		DidReceiveChallenge: func(context.Context, urlsession.Task, *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+			return urlsession.UseCredential, &urlsession.Credential{User: user, Password: "s3cret", Persistence: urlsession.PersistencePermanent}
+		},
+	}
+}
+
 // child loads a URL with the store of the session's keyring, prints what comes, and
 // with no user at hand empties the store.
 func child(url, user string) error {
@@ -47,15 +61,7 @@ func child(url, user string) error {
 	}
 	configuration := urlsession.EphemeralConfiguration()
 	configuration.Credentials = store
-	var d *urlsession.Delegate
-	if user != "" {
-		d = &urlsession.Delegate{
-			DidReceiveChallenge: func(context.Context, urlsession.Task, *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
-				return urlsession.UseCredential, &urlsession.Credential{User: user, Password: "s3cret", Persistence: urlsession.PersistencePermanent}
-			},
-		}
-	}
-	s, err := urlsession.New(configuration, d)
+	s, err := urlsession.New(configuration, knowing(user))
 	if err != nil {
 		return err
 	}
@@ -74,6 +80,49 @@ func child(url, user string) error {
 	}
 
 	return nil
+}
+
+// What one session keeps in a file the next one has, until a reset.
+func TestFileOfASession(t *testing.T) {
+	leak.Check(t)
+	server := httptest.NewServer(&peer.Digest{T: t, User: "alice", Password: "s3cret", Realm: "r", QOP: "auth", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "credentials")
+	for i, step := range []struct {
+		knows  bool
+		status int
+		left   bool // the file
+	}{{false, 401, false}, {true, 200, true}, {false, 200, true}, {false, 200, true}} {
+		store, err := keyring.OpenFile(t.Context(), file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		configuration := urlsession.EphemeralConfiguration()
+		configuration.Credentials = store
+		s, err := urlsession.New(configuration, knowing(map[bool]string{true: "alice"}[step.knows]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := urlsession.NewRequest("", server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, resp, err := s.Data(t.Context(), req)
+		if _, statErr := os.Stat(file); err != nil || resp.StatusCode != step.status || (statErr == nil) != step.left {
+			t.Errorf("session %d: %v, %v, the file: %v", i, resp, err, statErr)
+		}
+		if i == 3 {
+			if err := s.Reset(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(file); !os.IsNotExist(err) {
+				t.Errorf("the file is left by a reset: %v", err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // A credential that one process keeps for good is another's, until a reset.
