@@ -14,7 +14,7 @@ import (
 )
 
 // RoundTripper gives an http.Client, and every SDK that takes one, the session's
-// schemes, policy, connections and metrics. It makes one hop: redirects, cookies
+// schemes, cache, policy, connections and metrics. It makes one hop: redirects, cookies
 // and credentials stay the http.Client's, as http.RoundTripper says. Bodies are
 // decoded where the request leaves Accept-Encoding to the session; the response
 // then says Uncompressed. A scheme without a status answers 200.
