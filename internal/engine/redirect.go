@@ -135,15 +135,20 @@ func httpRedirect(req *protocols.Request, resp *protocols.Response) *protocols.R
 	if method := redirectMethod(req.Method, resp.StatusCode); method != req.Method {
 		next.Method = method
 		next.Body = nil
-		for _, name := range []string{
-			"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Transfer-Encoding", "Expect",
-		} {
+		for _, name := range contentFields {
 			next.Header.Del(name)
 		}
 	}
 	next.Header.Del("Host") // that of the new URL
 
 	return next
+}
+
+// contentFields speak of a request's body, and go with it (RFC 9110 §15.4; digests:
+// RFC 9530).
+var contentFields = []string{
+	"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Content-Range",
+	"Content-Digest", "Repr-Digest", "Digest", "Last-Modified", "Transfer-Encoding", "Trailer", "Expect",
 }
 
 // locationOf is the one target that the Location fields name; "" where they name

@@ -72,7 +72,8 @@ func checkRedirect(t *testing.T, status int, method, want string) {
 
 		return reply(200, "done")
 	}))
-	req := request(t, method, "https://a.example/first", "Content-Type", "text/plain", "Content-Encoding", "identity", "X-Kept", "1")
+	req := request(t, method, "https://a.example/first", "Content-Type", "text/plain", "Content-Encoding", "identity",
+		"Content-Digest", "sha-256=:AA==:", "Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT", "X-Kept", "1")
 	hasBody := method != "GET" && method != "HEAD"
 	if hasBody {
 		req.Body = protocols.StringBody("payload")
@@ -99,7 +100,7 @@ func checkRedirect(t *testing.T, status int, method, want string) {
 	if kept := next.body == "payload"; kept != (hasBody && !rewritten) {
 		t.Errorf("%d %s: body of the next hop is %q", status, method, next.body)
 	}
-	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+	for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Digest", "Last-Modified"} {
 		if has := next.Header.Get(name) != ""; has == rewritten {
 			t.Errorf("%d %s: field %s is there: %v", status, method, name, has)
 		}
