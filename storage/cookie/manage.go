@@ -97,15 +97,17 @@ func (s *Store) set(partition string, c cookie, now time.Time) error {
 }
 
 // Delete removes the cookie with the name, domain and path of one that All or
-// Cookies gave, from every partition (Apple's deleteCookie). Deleting what is not
-// there is no error.
+// Cookies gave, or that Set was given, from every partition (Apple's deleteCookie).
+// Deleting what is not there is no error.
 func (s *Store) Delete(hc *http.Cookie) {
 	if hc == nil {
 		return
 	}
-	domain, subdomains := strings.CutPrefix(strings.ToLower(hc.Domain), ".")
+	domain, subdomains := strings.CutPrefix(hc.Domain, ".")
+	host, _ := canonicalHost(domain)
+	path := cmp.Or(hc.Path, "/")
 	s.removeWhere(func(e *entry) bool {
-		return e.name == hc.Name && e.path == hc.Path && e.domain == domain && e.hostOnly == !subdomains
+		return e.name == hc.Name && e.path == path && e.domain == host && e.hostOnly == !subdomains
 	})
 }
 

@@ -94,6 +94,13 @@ func TestSetAndDeleteWhatIsListed(t *testing.T) {
 	if got := names(s.All()); got != "quoted=3 host=4" {
 		t.Errorf("after another Delete: %s", got)
 	}
+	own := &http.Cookie{Name: "own", Domain: "B.test."}
+	if err := s.Set(own); err != nil || names(s.All()) != "quoted=3 host=4 own=" {
+		t.Errorf("%v: %s", err, names(s.All()))
+	}
+	if s.Delete(own); names(s.All()) != "quoted=3 host=4" {
+		t.Errorf("what was set cannot be deleted alike: %s", names(s.All()))
+	}
 }
 
 func TestRemoveSince(t *testing.T) {
