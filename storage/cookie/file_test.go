@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -183,6 +184,26 @@ func TestFileMerges(t *testing.T) {
 	flush(t, a)
 	flush(t, b)
 	<-told
+}
+
+// A cookie that is set again as it was outlives that another process removed it before.
+func TestFileMergesWhatIsSetAgain(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "cookies")
+	var l logged
+	a, b := opened(t, name, &l), opened(t, name, &l)
+	q := query(t, "https://a.test/")
+	again := []string{"a=1; Expires=" + start.Add(time.Hour).Format(http.TimeFormat)}
+	a.StoreCookies(q, again)
+	flush(t, a)
+	flush(t, b)
+	b.StoreCookies(q, []string{"a=; Max-Age=0"})
+	flush(t, b)
+	a.StoreCookies(q, again)
+	flush(t, a)
+	flush(t, b)
+	if got := names(a.All()) + ", " + names(b.All()); got != "a=1, a=1" {
+		t.Errorf("they have %s", got)
+	}
 }
 
 func TestSeveralProcesses(t *testing.T) {

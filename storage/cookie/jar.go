@@ -62,7 +62,10 @@ func (s *Store) insert(key jarKey, e *entry) {
 // replace gives an entry what was set anew. Its place in the order stays.
 func (s *Store) replace(key jarKey, e *entry, c cookie) {
 	s.use(e)
-	if e.equal(&c) {
+	if e.equal(&c) { // which need not be written, but is newer than the file's word
+		s.changes++
+		e.changed = s.changes
+
 		return
 	}
 	kept := e.onDisk || c.persists()
