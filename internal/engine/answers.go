@@ -218,7 +218,7 @@ func (l *load) write(h *hop, a *answer) error {
 	if a.exchange == nil {
 		return nil
 	}
-	h.opening = a.exchange.Opening()
+	opening := a.exchange.Opening()
 	value, err := a.exchange.Field(h, h.message(a))
 	switch {
 	case err != nil && a.unasked:
@@ -229,9 +229,12 @@ func (l *load) write(h *hop, a *answer) error {
 		return err
 	case value != "":
 		h.setField(a.field(), value)
-		l.answered().open = a.bound()
+		if a.bound() {
+			l.answered().open = true
+		}
 	}
-	if h.opening && h.request.Body != nil {
+	h.opening = h.opening || opening
+	if opening && h.request.Body != nil {
 		h.request.Body, h.bodiless = nil, true
 	}
 

@@ -111,6 +111,25 @@ func TestProxyAuthentication(t *testing.T) {
 	}
 }
 
+// A login that opens at an origin is one beside any answer to a proxy.
+func TestOpeningBesideAProxy(t *testing.T) {
+	l, h := pipeline(t, noTask, "http://a.example/")
+	all := l.answered()
+	for _, c := range []*protocols.Challenge{
+		{Space: protocols.ProtectionSpace{Host: "a.example", Method: protocols.MethodNTLM}},
+		{Space: protocols.ProtectionSpace{Host: "proxy.example", ProxyType: "http", Method: protocols.MethodHTTPBasic}},
+	} {
+		*all.place(c.Space.ProxyType != "") = l.attempt(h, c, &protocols.Credential{User: "u", Password: "p"})
+	}
+	h.request.Body = protocols.StringBody("x")
+	if err := l.authorize(h); err != nil || !all.open || !h.opening || !h.bodiless || h.request.Body != nil {
+		t.Errorf("%v, open %v, opening %v, bodiless %v", err, all.open, h.opening, h.bodiless)
+	}
+	if !strings.HasPrefix(h.request.Header.Get("Authorization"), "NTLM ") || !strings.HasPrefix(h.request.Header.Get("Proxy-Authorization"), "Basic ") {
+		t.Errorf("%v", h.request.Header)
+	}
+}
+
 // place makes an answer that was let in at an origin.
 func place(address, realm string) (origin, *answer) {
 	u, _ := url.Parse(address)
