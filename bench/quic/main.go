@@ -30,6 +30,7 @@ import (
 
 	"github.com/urlkit/urlkit/bench/internal/child"
 	"github.com/urlkit/urlkit/bench/internal/spread"
+	"github.com/urlkit/urlkit/storage/cache"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -93,6 +94,7 @@ func run(ctx context.Context, out io.Writer, rounds int, duration time.Duration,
 	defer raw.Close()
 	configuration := urlsession.EphemeralConfiguration()
 	configuration.RootCAs = roots
+	configuration.Cache = cache.None // http3.Transport has none
 	session, err := urlsession.New(configuration, nil)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,7 @@ type testClient struct {
 
 	packet  atomic.Pointer[string] // where datagrams go; nil: where they are to
 	packets atomic.Int32           // calls of DialPacket
+	silent  atomic.Pointer[net.UDPAddr] // an address that each host has before its own; nil: none
 	cache   tls.ClientSessionCache
 
 	mu       sync.Mutex
@@ -59,6 +61,14 @@ func (c *testClient) Dial(ctx context.Context, network, addr string) (net.Conn, 
 	return &watched{conn, stop}, nil
 }
 
+// peered is a socket that knows all addresses of the host it was made for.
+type peered struct {
+	*net.UDPConn
+	peers []net.Addr
+}
+
+func (p *peered) Peers() []net.Addr { return p.peers }
+
 type watched struct {
 	net.Conn
 	stop func() bool
@@ -89,6 +99,9 @@ func (c *testClient) DialPacket(ctx context.Context, addr string) (net.PacketCon
 		return nil, nil, err
 	}
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	if silent := c.silent.Load(); silent != nil && strings.HasPrefix(addr, "localhost:") {
+		return &peered{conn, []net.Addr{silent, peer}}, silent, nil
+	}
 
 	return conn, peer, nil
 }

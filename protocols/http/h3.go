@@ -3,6 +3,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -180,11 +181,13 @@ func (p *pool) connect3(ctx context.Context, a *attempt) (won *conn, err error) 
 	timer := time.NewTimer(peerDelay)
 	defer timer.Stop()
 	for running > 0 {
+		next := false
 		select {
 		case all := <-found:
 			others = all[1:min(len(all), maxPeers)]
 			timer.Reset(peerDelay)
 		case <-timer.C:
+			next = true
 		case o := <-outcomes:
 			running--
 			switch {
@@ -193,11 +196,12 @@ func (p *pool) connect3(ctx context.Context, a *attempt) (won *conn, err error) 
 				cancel()
 			case o.err == nil:
 				o.conn.end()
-			case err == nil:
-				err = o.err
+			default:
+				err = cmp.Or(err, o.err)
+				next = true
 			}
 		}
-		if won == nil && ctx.Err() == nil && len(others) > 0 && (running == 0 || !timer.Stop()) {
+		if next && won == nil && ctx.Err() == nil && len(others) > 0 {
 			try(others[0].String(), nil)
 			others = others[1:]
 			timer.Reset(peerDelay)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +119,7 @@ func sendable3(r *nethttp.Request) error {
 	if ascii, err := httpguts.PunycodeHostPort(host); err != nil || !httpguts.ValidHostHeader(ascii) {
 		return protocols.Errorf(protocols.BadURL, "the request cannot be sent: its host is not valid")
 	}
-	if path := r.URL.RequestURI(); r.URL.Opaque != "" && (path == "" || path[0] != '/') {
+	if r.URL.Opaque != "" && !strings.HasPrefix(r.URL.RequestURI(), "/") {
 		return protocols.Errorf(protocols.BadURL, "the request cannot be sent: its path does not begin with a slash")
 	}
 	if err := sendable(r); err != nil {

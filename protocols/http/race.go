@@ -139,11 +139,10 @@ func (a *attempt) outcome() (bool, *conn) {
 }
 
 // wins makes the attempt's connection that of the dial, whose own context it does not
-// need.
+// need: that ends what runs beside it.
 func (a *attempt) wins(d *dial, stop func() bool) (*conn, error) {
 	stop()
-	end := a.conn.cancel
-	a.conn.cancel = func() { end(); d.cancel() }
+	d.cancel()
 
 	return a.conn, nil
 }
@@ -182,7 +181,6 @@ func (p *pool) race(ctx context.Context, d *dial, stop func() bool) (*conn, erro
 			return o.conn, o.err
 		}
 		c, err := a.wins(d, stop)
-		d.cancel()
 		if o := <-tcp; o.conn != nil {
 			o.conn.end()
 		}

@@ -222,3 +222,24 @@ func TestBadNetwork(t *testing.T) {
 		}
 	}
 }
+
+// A host has several addresses, and nothing answers at the first.
+func TestSecondAddress(t *testing.T) {
+	l, client, server := start3(t, "", Config{HTTP3HeadStart: 2 * time.Second}, hello)
+	silent, err := net.ResolveUDPAddr("udp", blackHole(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.silent.Store(silent)
+	k := keyOf(request3(t, "GET", server.URL, nil), true)
+	l.pool.config.AlternativeServices.StoreServices(originKey(k), []protocols.AlternativeService{
+		{Protocol: "h3", Host: "localhost", Port: server.port(), Expires: time.Now().Add(time.Hour)},
+	})
+	began := time.Now()
+	if proto, _ := get3(t, l, server.URL, false); proto != "h3" || time.Since(began) > time.Second {
+		t.Errorf("by %s after %v", proto, time.Since(began))
+	}
+	if n := client.packets.Load(); n != 2 {
+		t.Errorf("%d sockets", n)
+	}
+}
