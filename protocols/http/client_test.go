@@ -27,8 +27,8 @@ type testClient struct {
 	dial  func(ctx context.Context, addr string) (net.Conn, error)
 	dials atomic.Int32
 
-	packet  atomic.Pointer[string] // where datagrams go; nil: where they are to
-	packets atomic.Int32           // calls of DialPacket
+	packet  atomic.Pointer[string]      // where datagrams go; nil: where they are to
+	packets atomic.Int32                // calls of DialPacket
 	silent  atomic.Pointer[net.UDPAddr] // an address that each host has before its own; nil: none
 	cache   tls.ClientSessionCache
 
