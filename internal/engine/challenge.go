@@ -166,19 +166,19 @@ func (a *answer) proceed(h *hop, c *protocols.Challenge) httpauth.Verdict {
 // disappointed is called where what was sent unasked was refused: the session
 // forgets it. The answer goes on where that says nothing about the credential.
 func (l *load) disappointed(h *hop, all *answers, a *answer, c *protocols.Challenge) *answer {
-	if a.proceed(h, c) == httpauth.Again {
-		return a
+	if !strings.EqualFold(c.Parameters["stale"], "true") { // else it is replaced when the next one is let in
+		l.engine.known.drop(a)
 	}
-	l.engine.known.drop(a)
-	a.unasked, a.known, a.good = false, nil, false
 	if c.Space.Method == protocols.MethodHTTPBasic || c.Space.Method == protocols.MethodHTTPBearer {
+		a.unasked, a.known, a.good = false, nil, false
 		a.recalled = true // the store may have another one now
 		all.add(*a)
 
 		return nil
 	}
 	// The nonce may be one that the server does not know any more, the connection
-	// another one.
+	// another one. The new nonce is this load's alone until it is let in: of a shared
+	// one others could use up what it is good for.
 	if given := l.attempt(h, c, a.credential); given != nil {
 		given.fromURL = a.fromURL
 
