@@ -14,7 +14,7 @@ import (
 )
 
 // wire is a kind of connection: a codec that runs requests over it. HTTP/1.1 is
-// codec1, HTTP/2 codec2. Methods may read from the network or call the pool, so they
+// codec1, HTTP/2 codec2, HTTP/3 codec3. Methods may read from the network or call the pool, so they
 // are never called under the pool's lock. The pool counts by itself; a codec refuses a
 // request too many as not begun.
 type wire interface {
