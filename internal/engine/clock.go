@@ -35,12 +35,13 @@ func (e *timeoutError) Is(target error) bool { return target == os.ErrDeadlineEx
 // byte that moves only stores the time; the heap is touched when a load begins,
 // ends, or is looked at.
 type clock struct {
-	mu     sync.Mutex
-	loads  loads
-	timer  *time.Timer
-	next   int64 // when timer fires
-	closed bool
-	active sync.WaitGroup // loads that have begun and are not done
+	mu        sync.Mutex
+	loads     loads
+	timer     *time.Timer
+	next      int64 // when timer fires
+	closed    bool
+	cancelled bool
+	active    sync.WaitGroup // loads that have begun and are not done
 }
 
 // entry is a load's place in the heap, guarded by the clock's lock.
@@ -87,11 +88,13 @@ func (l *load) idling() { l.wait.Store(0) }
 func (l *load) touch() { l.moved.Store(now()) }
 
 // add counts a load in and begins its clocks, or refuses it: Close finds every
-// load that it waits for.
+// load that it waits for. A brief one may be what a running load needs to come to its
+// end.
 func (c *clock) add(l *load) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	needed := l.task.Brief && len(c.loads) > 0 && !c.cancelled
+	if c.closed && !needed {
 		return ErrInvalidated
 	}
 	c.active.Add(1)
@@ -112,11 +115,11 @@ func (c *clock) open() error {
 	return nil
 }
 
-// close refuses new loads, and gives the running ones.
-func (c *clock) close() (running []*load) {
+// close refuses new loads, and gives the running ones. cancels: they will be cancelled.
+func (c *clock) close(cancels bool) (running []*load) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
+	c.closed, c.cancelled = true, c.cancelled || cancels
 
 	return append(running, c.loads...)
 }

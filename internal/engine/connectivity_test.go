@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/urlkit/urlkit/internal/engine"
@@ -231,6 +232,54 @@ func TestWaitEndsWithItsLoad(t *testing.T) {
 					t.Errorf("ended after %v", time.Since(began))
 				}
 			})
+		})
+	}
+}
+
+// A session that finishes loads what its running loads need, and no more after a Cancel.
+func TestBriefLoadsOfASessionThatFinishes(t *testing.T) {
+	for _, cancels := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			gate := make(chan struct{})
+			var e *engine.Engine
+			e = open(t, engine.Config{}, scheme("https", protocols.Encrypted,
+				func(_ context.Context, _ protocols.Client, req *protocols.Request) (*protocols.Response, error) {
+					if req.URL.Host == "inner.example" {
+						return reply(200, "inner"), nil
+					}
+					<-gate
+					answer, _, err := fetch(e, request(t, "GET", "https://inner.example/"), &engine.Task{Brief: true})
+
+					return reply(200, answer), err
+				}))
+			answered := make(chan error, 1)
+			go func() {
+				answer, _, err := fetch(e, request(t, "GET", "https://a.example/"), nil)
+				if err == nil && answer != "inner" {
+					t.Errorf("answered %q", answer)
+				}
+				answered <- err
+			}()
+			synctest.Wait()
+			finished := make(chan error, 1)
+			go func() { finished <- e.Finish() }()
+			synctest.Wait()
+			if _, _, err := fetch(e, request(t, "GET", "https://inner.example/"), nil); err == nil {
+				t.Error("a load that nobody waits for has begun")
+			}
+			if cancels {
+				e.Cancel()
+			}
+			close(gate)
+			if err := <-answered; (err != nil) != cancels {
+				t.Errorf("cancelled %v: %v", cancels, err)
+			}
+			if err := <-finished; err != nil {
+				t.Error(err)
+			}
+			if _, _, err := fetch(e, request(t, "GET", "https://inner.example/"), &engine.Task{Brief: true}); err == nil {
+				t.Error("a load has begun after the end")
+			}
 		})
 	}
 }

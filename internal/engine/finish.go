@@ -2,7 +2,7 @@ package engine
 
 // Cancel refuses new loads and cancels the running ones. It does not wait.
 func (e *Engine) Cancel() {
-	running := e.clock.close()
+	running := e.clock.close(true)
 	e.background.end()
 	for _, l := range running {
 		l.cancel(ErrInvalidated)
@@ -15,7 +15,7 @@ func (e *Engine) Cancel() {
 // Finish refuses new loads, returns when the last of the running ones is done, and
 // closes the protocols.
 func (e *Engine) Finish() error {
-	e.clock.close()
+	e.clock.close(false)
 	e.background.end() // nobody waits for those
 	e.clock.active.Wait()
 	e.background.running.Wait()

@@ -21,8 +21,8 @@ type Task struct {
 	OneHop bool
 	// Nested: the load is made inside a callback, and others may wait for that.
 	Nested bool
-	// Brief: it neither waits for connectivity nor repeats by the policy. The load that
-	// it is made for does.
+	// Brief: it is made for another load, for which it neither waits for connectivity nor
+	// repeats by the policy: that does. As long as loads run it may begin after Finish.
 	Brief bool
 	// Challenge answers a challenge.
 	Challenge func(context.Context, *protocols.Challenge) (protocols.Disposition, *protocols.Credential)
