@@ -136,16 +136,15 @@ func (p *pool) learn(c *conn, values []string) {
 	}
 }
 
-var errMisdirected = errors.New("the alternative service does not serve the origin (status 421)")
+var errMisdirected = errors.New("the HTTP/3 service does not serve the origin (status 421)")
 
-// misdirected ends an exchange with a service that does not want the origin's requests
-// (RFC 9110 §15.5.20), and forgets it.
-func (x *exchange) misdirected() error {
-	_ = x.Close()
-	x.pool.config.AlternativeServices.StoreServices(originKey(x.conn.host.key), nil)
+// misdirected forgets a service that does not want the origin's requests (RFC 9110
+// §15.5.20), and leaves HTTP/3 alone: the DNS may name the same one again.
+func (x *exchange) misdirected() {
+	k := x.conn.host.key
+	x.pool.config.AlternativeServices.StoreServices(originKey(k), nil)
+	x.pool.breakDown(k)
 	x.pool.retire(x.conn, false)
-
-	return protocols.Errorf(protocols.BadServerResponse, "%w: %w", protocols.ErrNotSent, errMisdirected)
 }
 
 // askRecords asks the DNS where the origin serves HTTP/3 (RFC 9460); "": nowhere.

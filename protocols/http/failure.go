@@ -28,8 +28,10 @@ type before struct {
 // sent, and another connection may do.
 func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken bool) (again bool, _ error) {
 	if cause := x.ctx.Err(); cause != nil {
-		if x.conn.shared && late(x.ctx) && x.conn.socket.received.Load() == was.received {
-			x.pool.retire(x.conn, false) // the peer said nothing to anybody in all that time
+		if x.conn.shared && !x.conn.quic && late(x.ctx) && x.conn.socket.received.Load() == was.received {
+			// The peer said nothing to anybody in all that time. Over QUIC the codec watches
+			// for that.
+			x.pool.retire(x.conn, false)
 		}
 
 		return false, ended(cause, err)

@@ -258,6 +258,9 @@ func (c *codec2) fail(err error) {
 	c.err = err
 	c.shut.Store(true)
 	c.watch.stop()
+	if c.out.guard.timer != nil {
+		c.out.guard.timer.Stop()
+	}
 	orphans := make([]*stream, 0, len(c.streams))
 	for _, s := range c.streams {
 		orphans = append(orphans, s)

@@ -18,6 +18,9 @@ func (c *codec2) settle(f *http2.SettingsFrame) error {
 			return err
 		}
 	}
+	if f.NumSettings() > maxSettings {
+		return violation{http2.ErrCodeEnhanceYourCalm, "too many settings"}
+	}
 	c.mu.Lock()
 	limit, told := c.limit, false
 	err := f.ForeachSetting(func(s http2.Setting) error {
@@ -41,6 +44,9 @@ func (c *codec2) settle(f *http2.SettingsFrame) error {
 
 	return err
 }
+
+// maxSettings bounds those in a frame: each may concern all streams.
+const maxSettings = 100
 
 // untoldLimit is the limit of a peer that names none (RFC 9113 §6.5.2).
 const untoldLimit = 1000

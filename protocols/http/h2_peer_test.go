@@ -283,6 +283,7 @@ var hostile = []struct {
 	{"pushes asked for", func(p *talk) { p.do(p.WriteSettings(http2.Setting{ID: http2.SettingEnablePush, Val: 1})) }, http2.ErrCodeProtocol, true},
 	{"settings of 5 bytes", func(p *talk) { p.raw(http2.FrameSettings, 0, 0, "12345") }, http2.ErrCodeFrameSize, true},
 	{"settings of a stream", func(p *talk) { p.raw(http2.FrameSettings, 0, 1, "") }, http2.ErrCodeProtocol, true},
+	{"settings without end", func(p *talk) { p.do(p.WriteSettings(make([]http2.Setting, maxSettings+1)...)) }, http2.ErrCodeEnhanceYourCalm, true},
 	{"a frame size too small", func(p *talk) { p.do(p.WriteSettings(http2.Setting{ID: http2.SettingMaxFrameSize, Val: 1})) }, http2.ErrCodeProtocol, true},
 	{"an initial window too large", func(p *talk) {
 		p.do(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 31}))

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	nethttp "net/http"
+	"net/http/httptrace"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,4 +105,45 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 			t.Error("pings without end, and no answer read: it goes on")
 		}
 	})
+}
+
+// A peer that answers what it has not read makes the connection believe that a write
+// takes no time. It does not hold up a load that is cancelled for long.
+func TestAnswersUnread(t *testing.T) {
+	p := newTalk(t, Config{})
+	_ = p.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	written, text := make(chan struct{}, 1), make([]byte, 6<<10)
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { written <- struct{}{} },
+	})
+	for id := uint32(1); ; id += 2 {
+		if id > 10_000 {
+			t.Fatal("everything is written, and nothing read")
+		}
+		for i := range text {
+			text[i] = byte('a' + rand.IntN(26))
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		done := p.ask(ctx, "GET", nil, nethttp.Header{"X-Text": {string(text)}})
+		select {
+		case <-written:
+			p.answer(id, true, ":status", "200")
+			if got := <-done; got.err != nil {
+				t.Fatal(got.err)
+			}
+			cancel()
+		case <-time.After(100 * time.Millisecond):
+			cancel()
+			select {
+			case got := <-done:
+				if !errors.Is(got.err, context.Canceled) {
+					t.Error(got.err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("a load that was cancelled does not end")
+			}
+
+			return
+		}
+	}
 }

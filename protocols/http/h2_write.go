@@ -19,6 +19,8 @@ const (
 	// drained is how much is written by the one who has something to say: the system's
 	// buffer takes it at once if the peer has read what went before.
 	drained = 8 << 10
+	// prompt is how often a write that should take no time is looked at.
+	prompt = time.Second
 	// maxQueued bounds what waits to be written, for a request to join it.
 	maxQueued = 1 << 20
 	// maxReplies bounds the answers to PING and SETTINGS among it.
@@ -43,6 +45,16 @@ type outbox struct {
 	written int64 // bytes that were taken out
 	seen    int64 // of those, what the peer has certainly read
 	replies int   // in queue
+	guard   guard
+}
+
+// guard watches over who writes by himself. A peer that answers what it has not read
+// could hold him up.
+type guard struct {
+	timer   *time.Timer
+	armed   bool
+	writing bool  // somebody does
+	looked  int64 // how much was written when the guard looked last
 }
 
 func (o *outbox) start(conn net.Conn) {
@@ -106,7 +118,9 @@ func (c *codec2) send() {
 		go c.drain(true)
 	default:
 		c.out.writing = true
+		c.keepGuard()
 		c.writeBatch()
+		c.out.guard.writing = false
 		if len(c.out.queue) > 0 && !c.dead() {
 			c.mu.Unlock()
 			go c.drain(false)
@@ -115,6 +129,38 @@ func (c *codec2) send() {
 		}
 		c.stopWriting()
 		c.mu.Unlock()
+	}
+}
+
+// keepGuard begins to watch over the caller's write. The lock is held.
+func (c *codec2) keepGuard() {
+	g := &c.out.guard
+	g.writing = true
+	switch {
+	case g.armed:
+		return
+	case g.timer == nil:
+		g.timer = time.AfterFunc(prompt, c.lookAtWrite)
+	default:
+		g.timer.Reset(prompt)
+	}
+	g.armed = true
+}
+
+var errUnreadByPeer = violation{http2.ErrCodeProtocol, "answers to what the server has not read"}
+
+// lookAtWrite ends the connection if a write is still the one of the last look.
+func (c *codec2) lookAtWrite() {
+	c.mu.Lock()
+	g := &c.out.guard
+	stuck := g.writing && g.looked == c.out.written
+	g.looked = c.out.written
+	if g.armed = g.writing && !stuck && c.err == nil; g.armed {
+		g.timer.Reset(prompt)
+	}
+	c.mu.Unlock()
+	if stuck {
+		c.fail(errUnreadByPeer)
 	}
 }
 

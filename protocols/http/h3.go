@@ -229,10 +229,6 @@ func (p *pool) try3(ctx context.Context, a *attempt, addr string, found chan<- [
 	}
 	b := beneath{transportOver(packets), packets}
 	c, err := p.handshake3(life, a, b.transport, peer)
-	if err == nil && !stop() {
-		err = context.Cause(ctx)
-		c.end()
-	}
 	if err != nil {
 		b.end()
 		cancel()
@@ -241,6 +237,11 @@ func (p *pool) try3(ctx context.Context, a *attempt, addr string, found chan<- [
 	}
 	c.cancel = cancel
 	c.wire.(*codec3).own(p, c, b)
+	if !stop() { // given up in this moment
+		c.end()
+
+		return nil, context.Cause(ctx)
+	}
 
 	return c, nil
 }
@@ -325,6 +326,7 @@ var errMoves = errors.New("http: the connection has moved too often")
 // move opens a socket on the path that there is now, and goes over to it. The old one
 // stays: its end would be that of the connection.
 func (c *codec3) move(client protocols.Client) error {
+	c.facts()
 	c.mu.Lock()
 	moves := len(c.beneath)
 	c.mu.Unlock()

@@ -72,16 +72,17 @@ func (c *codec3) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 	c.running.Add(1)
 	defer c.running.Add(-1)
 	c.listen()
+	run := c.ClientConn.RoundTrip
 	if c.early && !c.settled() {
-		return c.hurry(r)
+		run = c.hurry
 	}
 	if r.Body == nil {
-		return c.ClientConn.RoundTrip(r)
+		return run(r)
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	r = r.WithContext(ctx)
 	r.Body = &source{r.Body, cancel}
-	resp, err := c.ClientConn.RoundTrip(r)
+	resp, err := run(r)
 	if err == nil && ctx.Err() != nil { // a server may answer what it got of a body that failed
 		_ = resp.Body.Close()
 		err = context.Cause(ctx)
@@ -257,14 +258,22 @@ func (c *codec3) end() {
 	}
 }
 
-// facts are those of the connection once its handshake is complete.
+// facts are those of the connection: the addresses, and what TLS has found once its
+// handshake is complete. QUIC is asked for that once, since it must not be before, or
+// while the connection moves.
 func (c *codec3) facts() *protocols.ConnInfo {
 	if info := c.info.Load(); info != nil {
 		return info
 	}
-	state := c.quic.ConnectionState().TLS
-	info := &protocols.ConnInfo{Local: c.quic.LocalAddr(), Remote: c.quic.RemoteAddr(), TLS: &state}
-	if state.HandshakeComplete {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if info := c.info.Load(); info != nil {
+		return info
+	}
+	info := &protocols.ConnInfo{Local: c.quic.LocalAddr(), Remote: c.quic.RemoteAddr()}
+	if c.settled() {
+		state := c.quic.ConnectionState().TLS
+		info.TLS = &state
 		c.info.Store(info)
 	}
 

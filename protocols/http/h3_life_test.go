@@ -116,7 +116,7 @@ func TestClose3(t *testing.T) {
 
 // A request body that fails ends its request, whatever the server does.
 func TestBodyFails3(t *testing.T) {
-	l, _, server := start3(t, "", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) { <-r.Context().Done() })
+	l, _, server := start3(t, "", Config{}, func(nethttp.ResponseWriter, *nethttp.Request) { <-t.Context().Done() })
 	failing := &protocols.Body{Length: -1, Open: func(int64) (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader("some"), failure{})), nil
 	}}
@@ -134,3 +134,23 @@ type failure struct{}
 var errBody = io.ErrNoProgress
 
 func (failure) Read([]byte) (int, error) { return 0, errBody }
+
+// A request that has no answer in time says nothing of its connection: the server has
+// acknowledged it.
+func TestSlowAnswer3(t *testing.T) {
+	l, _, server := start3(t, "", Config{}, func(_ nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done()
+		}
+	})
+	get3(t, l, server.URL, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, _, err := fetch(ctx, l, request3(t, "GET", server.URL+"/slow", nil)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	resp, _, err := fetch(t.Context(), l, request3(t, "GET", server.URL, nil))
+	if err != nil || !resp.Reused {
+		t.Errorf("the next: %v, %+v", err, resp)
+	}
+}

@@ -112,6 +112,13 @@ func (r *relay3) die() {
 	r.dead = true
 }
 
+// revive ends that.
+func (r *relay3) revive() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dead = false
+}
+
 // pass drops one datagram of 20, repeats one of 25, and holds back one of 10 for up
 // to 20 ms, past others.
 func (r *relay3) pass(p []byte, send func([]byte)) {

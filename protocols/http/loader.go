@@ -76,8 +76,13 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 		if !c.answered.Swap(true) && c.quic {
 			l.pool.works(c.host.key)
 		}
-		if resp, err = x.begin(raw, out); err == nil && raw.StatusCode == nethttp.StatusMisdirectedRequest && c.altUsed != "" {
-			return nil, false, x.misdirected()
+		if resp, err = x.begin(raw, out); err == nil && c.quic && raw.StatusCode == nethttp.StatusMisdirectedRequest {
+			x.misdirected()
+			if req.Body.Replayable() {
+				_ = x.Close()
+
+				return nil, false, protocols.Errorf(protocols.BadServerResponse, "%w: %w", protocols.ErrNotSent, errMisdirected)
+			}
 		}
 	}
 	if err != nil {

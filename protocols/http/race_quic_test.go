@@ -140,7 +140,7 @@ func TestNothingButHTTP3(t *testing.T) {
 // over TCP at once.
 func TestDiesInMidDownload(t *testing.T) {
 	big := strings.Repeat("x", 1<<20)
-	l, client, server := start3(t, "h2", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+	l, client, server := start3(t, "h2", Config{HTTP3HeadStart: attemptPatience}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		for i := 0; i < 64 && r.URL.Path == "/big"; i++ {
 			if _, err := io.WriteString(w, big); err != nil {
 				return
@@ -158,7 +158,7 @@ func TestDiesInMidDownload(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(body), err)
 	}
 	began := time.Now()
-	if proto, _ := get3(t, l, server.URL, true); proto != "h2" || time.Since(began) > defaultHeadStart {
+	if proto, _ := get3(t, l, server.URL, true); proto != "h2" || time.Since(began) >= attemptPatience {
 		t.Errorf("the next by %s after %v", proto, time.Since(began))
 	}
 }
