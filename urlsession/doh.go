@@ -45,9 +45,10 @@ const maxDNSMessage = 65535
 // dns.example/dns-query"; a final "{?dns}" is dropped). session makes the requests: it
 // must not be closed before the sessions that use the resolver. nil: the first session
 // that is made with the resolver does so itself; once that is invalidated, names are
-// looked up for its running loads only. Whatever the session's configuration says, a question neither waits for
-// connectivity nor is repeated (the load that the name is for is), its answer is in no
-// cache of responses, and a redirect to another host or scheme is not followed.
+// looked up for its running loads only. Whatever the session's configuration says, a
+// question neither waits for connectivity nor is repeated (the load that the name is
+// for is), its answer is in no cache of responses, and a redirect to another host or
+// scheme is not followed.
 func NewDoHResolver(session *Session, serverURL string) (*DoHResolver, error) {
 	req, err := protocols.NewRequest(http.MethodGet, strings.TrimSuffix(serverURL, "{?dns}"), nil)
 	if err != nil {
