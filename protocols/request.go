@@ -54,7 +54,8 @@ type Request struct {
 	// opposite of Apple's httpShouldHandleCookies).
 	OmitsCookies bool
 	// CookiePartition is the key of a partitioned cookie store (Apple's
-	// cookiePartitionIdentifier).
+	// cookiePartitionIdentifier). A response that is stored is for requests of the same
+	// partition.
 	CookiePartition string
 	// NetworkServiceType hints at the kind of traffic.
 	NetworkServiceType NetworkServiceType

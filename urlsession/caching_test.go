@@ -45,6 +45,10 @@ func (o *cachingOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if r.URL.Path == "/empty" {
+		w.Header().Set("Content-Length", "0")
+		return
+	}
 	_, _ = io.WriteString(w, "hello")
 }
 
@@ -76,6 +80,11 @@ var cacheOrders = []cacheOrder{
 	},
 	{
 		"not to be stored", "/fresh", "created response(200) data* caches(200) metrics(1) complete(nil)", 2,
+		urlsession.FetchNetworkLoad, "miss: nothing is stored; not stored: the delegate does not allow it",
+		func(*urlsession.CachedResponse) *urlsession.CachedResponse { return nil },
+	},
+	{
+		"not to be stored, and empty", "/empty", "created response(200) caches(200) metrics(1) complete(nil)", 2,
 		urlsession.FetchNetworkLoad, "miss: nothing is stored; not stored: the delegate does not allow it",
 		func(*urlsession.CachedResponse) *urlsession.CachedResponse { return nil },
 	},

@@ -68,7 +68,7 @@ func (h *hop) cache() (*protocols.Response, error) {
 		}
 	}
 	h.cached = &caching{query: httpcache.Query{
-		Key: key, Method: method, Header: h.request.Header, Policy: policy,
+		Key: key, Method: method, Header: h.request.Header, Partition: h.request.CookiePartition, Policy: policy,
 	}}
 	if web {
 		h.cached.query.Defaults = h.of.engine.config.Header
@@ -299,7 +299,7 @@ func (h *hop) explainCache() string {
 	}
 	q := httpcache.Query{
 		Key: httpcache.Key(h.request.URL), Method: h.request.Method, Header: h.request.Header,
-		Defaults: e.config.Header, Policy: h.cachePolicy(),
+		Defaults: e.config.Header, Partition: h.request.CookiePartition, Policy: h.cachePolicy(),
 	}
 	entries, err := store.Lookup(h, q.Key)
 	if err != nil {

@@ -93,14 +93,15 @@ func (h *hop) follow() bool {
 	return f.stored
 }
 
-// flightKey is the key, and the credential: what one of them is given is not for
-// another.
+// flightKey is the key, the credential and the partition: what one of them is given is
+// not for another.
 func (c *caching) flightKey() string {
-	if credential := c.query.Header.Get("Authorization"); credential != "" {
-		return c.query.Key + "\n" + credential
+	credential := c.query.Header.Get("Authorization")
+	if credential == "" && c.query.Partition == "" {
+		return c.query.Key
 	}
 
-	return c.query.Key
+	return c.query.Key + "\n" + credential + "\n" + c.query.Partition
 }
 
 // join gives the load to wait for; nil: there is none, or it is l's own.

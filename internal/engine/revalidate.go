@@ -5,6 +5,7 @@ import (
 
 	"github.com/urlkit/urlkit/internal/httpcache"
 	"github.com/urlkit/urlkit/protocols"
+	"github.com/urlkit/urlkit/storage"
 )
 
 // answered takes in what the origin's answer says of stored responses. One of them may
@@ -75,11 +76,25 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 	fresh.Header = changed.Header.Clone()
 	fresh.MIMEType, fresh.TextEncodingName = changed.MIMEType, changed.TextEncodingName
 	fresh.Conn, fresh.Reused = resp.Conn, resp.Reused
-	useful := e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.came)
+	useful := h.keeps(old, resp) && e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.came)
 	e.flights.remember(c.flightKey(), useful)
 	h.of.settle(useful)
 
 	return fresh, nil
+}
+
+// keeps tells whether what an answer says of a stored response may be stored (RFC 9111
+// §5.2.1.5). One that says no-store ends the storing of that (§5.2.2.5).
+func (h *hop) keeps(old *storage.CacheEntry, resp *protocols.Response) bool {
+	c, rules := h.cached, h.of.engine.cacheRules
+	asked, d := rules.Request(c.query.Header), rules.Response(resp.Header)
+	if d.Has(httpcache.NoStore) && !d.Has(httpcache.MustUnderstand) {
+		_ = h.of.engine.config.Cache.Remove(h, old.Key, old)
+
+		return false
+	}
+
+	return !asked.Has(httpcache.RequestNoStore)
 }
 
 // freshen updates the stored response by the answer to a HEAD, or removes it where
@@ -87,10 +102,11 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 func (h *hop) freshen(resp *protocols.Response) {
 	c, e := h.cached, h.of.engine
 	old := c.decided.Entry
-	if e.cacheRules.HeadConfirms(old, resp.Header) {
-		_ = e.config.Cache.Update(h, old, e.cacheRules.Updated(old, resp.Header, c.requested, c.came))
-	} else {
+	switch {
+	case !e.cacheRules.HeadConfirms(old, resp.Header):
 		_ = e.config.Cache.Remove(h, old.Key, old)
+	case h.keeps(old, resp):
+		_ = e.config.Cache.Update(h, old, e.cacheRules.Updated(old, resp.Header, c.requested, c.came))
 	}
 }
 
@@ -124,7 +140,9 @@ func (h *hop) completed(resp *protocols.Response) (*protocols.Response, error) {
 	joined := new(protocols.Response)
 	h.storedHead(joined, e.cacheRules.Updated(v.Entry, resp.Header, c.requested, c.came))
 	joined.Conn, joined.Reused = resp.Conn, resp.Reused
-	h.extend(resp, v.Entry, part)
+	if h.keeps(v.Entry, resp) {
+		h.extend(resp, v.Entry, part)
+	}
 	joined.Body = &joinedBody{&storedBody{reader: reader, ctx: h.of.ctx, left: part.Start}, resp.Body}
 
 	return joined, nil

@@ -134,8 +134,8 @@ func (s *storing) finish(ended bool) {
 	}
 	s.writer = nil
 	s.mu.Unlock()
+	defer writer.Abort() // also where the app panics
 	if why := s.commit(writer); why != "" {
-		writer.Abort()
 		s.hop.cached.note(false, why)
 		s.hop.of.leave()
 		s.hop.removeEmpty(s.entry)

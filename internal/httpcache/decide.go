@@ -142,7 +142,8 @@ func (r Rules) decidePart(q *Query, v Verdict, d *Directives, anyAge bool) Verdi
 
 // decideIncomplete is for a request for all of a body of which a part is stored.
 func (r Rules) decideIncomplete(v Verdict) Verdict {
-	if beginning(v.Entry) == 0 || v.Entry.Length < 0 || r.StrongValidator(v.Entry.Header) == "" || !r.on(ContentRange) {
+	if beginning(v.Entry) == 0 || v.Entry.Length < 0 || r.StrongValidator(v.Entry.Header) == "" || !r.on(ContentRange) ||
+		len(v.Entry.Header["Content-Encoding"]) > 0 { // the rest would not be asked for coded
 		return Verdict{Why: "the stored body is incomplete"}
 	}
 	v.Action, v.Why = Complete, "the stored body is incomplete"

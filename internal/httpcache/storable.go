@@ -23,6 +23,8 @@ func (r Rules) Unstorable(q *Query, resp *protocols.Response) string {
 		return "the status is a question for a credential"
 	case status == http.StatusNotModified || status != 0 && status < 200:
 		return "the status is no answer"
+	case aboutRequest(status):
+		return "the status is about the request's conditions"
 	case status == http.StatusPartialContent && !r.on(ContentRange):
 		return "ranges are not understood"
 	case d.Has(MustUnderstand) && !understood:
@@ -42,6 +44,17 @@ func (r Rules) Unstorable(q *Query, resp *protocols.Response) string {
 	return ""
 }
 
+// aboutRequest are the statuses that answer a field which another request for the same
+// may not have (RFC 9110 §15.5.13, §15.5.17, §15.5.18).
+func aboutRequest(status int) bool {
+	switch status {
+	case http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable, http.StatusExpectationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
 // statusUnderstood are the statuses of RFC 9110 (must-understand, RFC 9111
 // §5.2.2.3).
 func statusUnderstood(status int) bool {
@@ -55,8 +68,9 @@ func statusUnderstood(status int) bool {
 }
 
 // forAll tells whether a response to a request with Authorization says that it may
-// be reused for others (RFC 9111 §3.5).
-func forAll(d *Directives) bool { return d.Has(Public | MustRevalidate) }
+// be reused for others (RFC 9111 §3.5). A private one is not for them, whatever else
+// it says: must-revalidate often stands beside that.
+func forAll(d *Directives) bool { return d.Has(Public|MustRevalidate) && !d.Has(Private) }
 
 // oneTime tells whether a credential differs from request to request, so that no
 // other carries the same.

@@ -20,6 +20,9 @@ type Query struct {
 	// protocol adds where it lacks them.
 	Method           string
 	Header, Defaults http.Header
+	// Partition is the request's CookiePartition: what was loaded in one is for no
+	// other, since the cookies are others.
+	Partition string
 	// Policy is the request's, or the session's.
 	Policy protocols.CachePolicy
 }
@@ -27,15 +30,20 @@ type Query struct {
 const (
 	longestVary = 8 << 10
 	mostVary    = 64 // names
+	// partition stands for a query's Partition among fields: no Vary can name it.
+	partition = ":partition"
 )
 
 // varyNames are the fields that choose among a key's responses (RFC 9111 §4.1), in
 // canonical form; false: nothing can tell which request a response is for, or they
-// are too many.
+// are too many. A coded response is for who accepts that, though Vary may not say so.
 func (r Rules) varyNames(h http.Header) (names []string, ok bool) {
+	if len(h["Content-Encoding"]) > 0 && r.on(ContentEncoding) {
+		names = append(names, "Accept-Encoding")
+	}
 	lines := h["Vary"]
-	if len(lines) == 0 || !r.on(Vary) {
-		return nil, true
+	if !r.on(Vary) {
+		return names, true
 	}
 	length := 0
 	for _, line := range lines {
@@ -47,7 +55,7 @@ func (r Rules) varyNames(h http.Header) (names []string, ok bool) {
 			if name == "" {
 				continue
 			}
-			if name == "*" || tokenEnd(name) != len(name) || len(names) == mostVary {
+			if name == "*" || tokenEnd(name) != len(name) || len(names) >= mostVary {
 				return nil, false
 			}
 			names = append(names, http.CanonicalHeaderKey(name))
@@ -109,6 +117,10 @@ func (r Rules) setVariant(q *Query, e *storage.CacheEntry, d *Directives) {
 			names = append(names, "Authorization")
 		}
 	}
+	if q.Partition != "" {
+		note(partition, q.Partition)
+		names = append(names, partition)
+	}
 	if e.VaryFields = fields; len(names) == 0 {
 		return
 	}
@@ -124,16 +136,16 @@ func (r Rules) setVariant(q *Query, e *storage.CacheEntry, d *Directives) {
 // One that was asked for with a credential is for that credential, unless it says
 // that others may have it (§3.5): a process may load for several people.
 func (r Rules) answers(q *Query, e *entry, d *Directives) bool {
-	lines := e.Header["Vary"]
-	if len(lines) > 0 {
-		names, ok := r.varyNames(e.Header)
-		if !ok {
+	if q.Partition != strings.Join(e.VaryFields[partition], "") {
+		return false
+	}
+	names, ok := r.varyNames(e.Header)
+	if !ok {
+		return false
+	}
+	for _, name := range names {
+		if q.field(name) != e.VaryFields.Get(name) {
 			return false
-		}
-		for _, name := range names {
-			if q.field(name) != e.VaryFields.Get(name) {
-				return false
-			}
 		}
 	}
 	if r.on(Authorization) && !forAll(d) {

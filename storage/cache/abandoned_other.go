@@ -10,6 +10,9 @@ import (
 // renamesOpen tells whether a file can be renamed while it is open.
 const renamesOpen = false
 
+// unwaiting is not needed: no pipe stands in a folder.
+const unwaiting = 0
+
 // claim does nothing where files cannot be locked.
 func claim(*os.File) bool { return true }
 

@@ -11,6 +11,10 @@ import (
 // renamesOpen tells whether a file can be renamed while it is open.
 const renamesOpen = true
 
+// unwaiting opens a file without waiting for whoever writes into it: a pipe may stand
+// where a file should.
+const unwaiting = syscall.O_NONBLOCK
+
 // claim locks a file that is being written: the lock ends with the process. It
 // tells whether the file will stay: another process may have taken it for abandoned
 // before it was locked. Where there are no locks nothing is ever abandoned.

@@ -8,6 +8,9 @@ import (
 // renamesOpen tells whether a file can be renamed while it is open.
 const renamesOpen = false
 
+// unwaiting is not needed: no pipe stands in a folder.
+const unwaiting = 0
+
 // claim is not needed: Windows removes no file that is open.
 func claim(*os.File) bool { return true }
 

@@ -125,9 +125,13 @@ func (d *disk) read(h *head) (*record, error) {
 	return r, nil
 }
 
+func openForReading(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unwaiting, 0)
+}
+
 // readFile reads a file that is no longer than a head can be.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openForReading(path)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +207,7 @@ func (s *stretch) openFile(folder string) (*os.File, error) {
 	if s.file == "" {
 		return nil, nil
 	}
-	f, err := os.Open(filepath.Join(folder, s.file))
+	f, err := openForReading(filepath.Join(folder, s.file))
 	if err != nil {
 		return nil, err
 	}

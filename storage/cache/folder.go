@@ -102,7 +102,7 @@ func (f *folder) refresh(maxAge time.Duration) error {
 }
 
 func (f *folder) names() ([]string, error) {
-	d, err := os.Open(f.path)
+	d, err := openForReading(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
