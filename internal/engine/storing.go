@@ -30,7 +30,8 @@ func (h *hop) write(resp *protocols.Response, s *storing) {
 	}
 	resp.Body = s
 	if c, ok := s.raw.(contextual); ok {
-		resp.Body = &storingContextual{s, c}
+		s.ending = storingContextual{s, c}
+		resp.Body = &s.ending
 	}
 }
 
@@ -44,6 +45,7 @@ type storing struct {
 	useful   bool  // to loads that wait
 	part     bool  // of a body of which more may be stored
 	atEnd    atomic.Bool
+	ending   storingContextual // the body, where that ends by itself
 
 	mu     sync.Mutex
 	writer storage.CacheWriter // nil: stored, or given up

@@ -78,22 +78,21 @@ func (r Rules) Lifetime(e *entry, d *Directives) time.Duration {
 	if d.Has(MaxAge) {
 		return d.seconds[maxAge]
 	}
-	date := r.made(e)
 	if expires, ok := e.Header["Expires"]; ok && r.on(Expires) {
 		at, ok := parseDate(expires)
 		if !ok {
 			return 0 // "0", say, is in the past (RFC 9111 §5.3)
 		}
 
-		return max(at.Sub(date), 0)
+		return max(at.Sub(r.made(e)), 0)
 	}
 
-	return r.heuristic(e, d, date)
+	return r.heuristic(e, d)
 }
 
 // heuristic is a tenth of the time for which the response has not changed, where
 // that may be guessed (RFC 9111 §4.2.2).
-func (r Rules) heuristic(e *entry, d *Directives, date time.Time) time.Duration {
+func (r Rules) heuristic(e *entry, d *Directives) time.Duration {
 	if !heuristicallyCacheable(e.StatusCode) && !d.Has(Public) {
 		return 0
 	}
@@ -102,7 +101,7 @@ func (r Rules) heuristic(e *entry, d *Directives, date time.Time) time.Duration 
 		return 0
 	}
 
-	return min(max(date.Sub(modified), 0)/10, longestHeuristic)
+	return min(max(r.made(e).Sub(modified), 0)/10, longestHeuristic)
 }
 
 // explicit tells whether the response says itself how long it is fresh.
@@ -125,6 +124,7 @@ func heuristicallyCacheable(status int) bool {
 // being validated.
 func (r Rules) Fresh(e *entry, now time.Time) bool {
 	d := r.Response(e.Header)
+	lifetime := r.Lifetime(e, &d)
 
-	return !d.Has(NoCache) && r.Lifetime(e, &d) > r.Age(e, now)
+	return lifetime > 0 && !d.Has(NoCache) && lifetime > r.Age(e, now)
 }

@@ -33,16 +33,6 @@ func query(u *url.URL) string {
 	return "?" + u.RawQuery
 }
 
-func cleanURL(u *url.URL) *url.URL {
-	if u == nil {
-		return nil
-	}
-	clean := *u
-	clean.User, clean.Fragment, clean.RawFragment = nil, "", ""
-
-	return &clean
-}
-
 // Invalidates tells whether a request of a method, with such an answer, invalidates
 // what is stored (RFC 9111 §4.4): it is not safe, and was not an error.
 func Invalidates(method string, status int) bool {

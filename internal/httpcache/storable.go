@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -88,12 +89,22 @@ func oneTime(authorization string) bool {
 // clock alone: the other one stands still while a machine sleeps.
 func (r Rules) NewEntry(q *Query, resp *protocols.Response, requested, came time.Time) *storage.CacheEntry {
 	d := r.Response(resp.Header)
-	e := &storage.CacheEntry{
-		Key: q.Key, URL: cleanURL(resp.URL), StatusCode: resp.StatusCode,
+	made := &struct { // one allocation
+		entry storage.CacheEntry
+		url   url.URL
+	}{}
+	e := &made.entry
+	*e = storage.CacheEntry{
+		Key: q.Key, StatusCode: resp.StatusCode,
 		Header: r.stored(resp.Header, &d), Proto: resp.Proto, MIMEType: resp.MIMEType, TextEncodingName: resp.TextEncodingName,
 		RequestTime: requested.Round(0), ResponseTime: came.Round(0),
 		Length:       resp.KnownLength(),
 		InMemoryOnly: resp.CacheStoragePolicy == protocols.StorageAllowedInMemoryOnly,
+	}
+	if resp.URL != nil {
+		made.url = *resp.URL
+		made.url.User, made.url.Fragment, made.url.RawFragment = nil, "", ""
+		e.URL = &made.url
 	}
 	r.setVariant(q, e, &d)
 

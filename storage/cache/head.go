@@ -175,7 +175,7 @@ func (r *headReader) record() (*record, generation) {
 	}
 	e.Length = r.number()
 	rec := &record{entry: e, stretches: r.stretches(e.Length)}
-	e.Parts = parts(rec.stretches)
+	e.Parts = parts(nil, rec.stretches)
 	e.ID = entryID(hashKey(e.Key), g)
 
 	return rec, g

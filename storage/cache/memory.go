@@ -36,6 +36,9 @@ type memory struct {
 type responses struct {
 	records []*record
 	entries []*storage.CacheEntry
+
+	record [1]*record // the room of one, as which most come
+	entry  [1]*storage.CacheEntry
 }
 
 // limit is how long a body in memory may be.
@@ -116,7 +119,8 @@ func (m *memory) add(e *storage.CacheEntry, stretches []stretch, current func() 
 	}
 	m.last++
 	r := &record{stretches: stretches, stored: instant()}
-	r.entry = with(e, "m"+strconv.FormatUint(m.last, 36), e.Length, stretches)
+	id := strconv.AppendUint(append(make([]byte, 0, 16), 'm'), m.last, 36)
+	r.entry = with(e, string(id), e.Length, stretches)
 	m.put(r)
 
 	return r.entry, nil
@@ -124,7 +128,8 @@ func (m *memory) add(e *storage.CacheEntry, stretches []stretch, current func() 
 
 // put takes a record in, in place of those with its key and variant.
 func (m *memory) put(r *record) {
-	kept := []*record{r}
+	var few [2]*record
+	kept := append(few[:0], r)
 	if old := m.own[r.entry.Key]; old != nil {
 		for _, o := range old.records {
 			if o.entry.Variant == r.entry.Variant || len(kept) == maxVariants {
@@ -283,9 +288,10 @@ func (m *memory) set(key string, records []*record) {
 	if m.own == nil {
 		m.own = make(map[string]*responses)
 	}
-	all := &responses{records: records, entries: make([]*storage.CacheEntry, len(records))}
-	for i, r := range records {
-		all.entries[i] = r.entry
+	all := new(responses)
+	all.records, all.entries = all.record[:0], all.entry[:0]
+	for _, r := range records {
+		all.records, all.entries = append(all.records, r), append(all.entries, r.entry)
 	}
 	m.own[key] = all
 }

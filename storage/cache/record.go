@@ -60,9 +60,9 @@ func insert(stretches []stretch, added stretch) []stretch {
 	return slices.Insert(result, at, added)
 }
 
-// parts joins stretches that touch.
-func parts(stretches []stretch) []storage.CachePart {
-	var joined []storage.CachePart
+// parts joins stretches that touch, in room where there is enough of it.
+func parts(room []storage.CachePart, stretches []stretch) []storage.CachePart {
+	joined := room[:0]
 	for _, s := range stretches {
 		if n := len(joined); n > 0 && joined[n-1].End == s.start {
 			joined[n-1].End = s.end
@@ -104,10 +104,16 @@ func inline(stretches []stretch) *stretch {
 
 // with is the entry that is given back once it is stored.
 func with(e *storage.CacheEntry, id string, length int64, stretches []stretch) *storage.CacheEntry {
-	stored := *e
-	stored.ID, stored.Length, stored.Parts = id, length, parts(stretches)
+	stored := &struct {
+		entry storage.CacheEntry
+		parts [1]storage.CachePart // mostly it is one
+	}{entry: *e}
+	stored.entry.ID, stored.entry.Length = id, length
+	if stored.entry.Parts = nil; len(stretches) > 0 {
+		stored.entry.Parts = parts(stored.parts[:], stretches)
+	}
 
-	return &stored
+	return &stored.entry
 }
 
 // stored is how many bytes of the body there are.
