@@ -115,7 +115,7 @@ const (
 func (p Persistence) Raw() int { return int(p) }
 
 // Credential is a user and password, a token, or a certificate (Apple's
-// URLCredential). It prints, formats and logs without its secrets.
+// URLCredential). It prints, formats, logs and marshals without its secrets.
 type Credential struct {
 	// User and Password are for the password methods.
 	User, Password string
@@ -136,6 +136,10 @@ func (c Credential) String() string { return fmt.Sprintf("credential of %q", c.U
 
 // Format hides the secrets from every verb.
 func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// MarshalText hides the secrets from JSON, and from a log that is written in it: a
+// credential may be part of what is logged.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // LogValue hides the secrets from slog.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }

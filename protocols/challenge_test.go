@@ -3,6 +3,7 @@ package protocols_test
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -32,6 +33,12 @@ func TestCredentialHidesItsSecrets(t *testing.T) {
 			if strings.Contains(text, "SECRET") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "SECRET")) {
 				t.Errorf("%s by %s: %s", name, verb, text)
 			}
+		}
+	}
+	for _, value := range []any{holder{c, *c}, &protocols.Challenge{ProposedCredential: c}} {
+		text, err := json.Marshal(value)
+		if err != nil || strings.Contains(string(text), "SECRET") || !strings.Contains(string(text), "someone") {
+			t.Errorf("%T in JSON: %s, %v", value, text, err)
 		}
 	}
 	for _, value := range []any{c, *c} {

@@ -110,6 +110,15 @@ type CredentialStore interface {
 	Remove(ctx context.Context, c *protocols.Credential, space protocols.ProtectionSpace) error
 }
 
+// RemovalCounter is an optional capability of a CredentialStore: that it counts what is
+// removed from it. A session goes on to send a credential that has let it in until
+// the count changes; without it, until the session is flushed.
+type RemovalCounter interface {
+	// Removals is how many removals there were, of one credential or of all. It is safe
+	// for concurrent use and does not wait.
+	Removals() uint64
+}
+
 // PermanentStore is an optional capability of a CredentialStore: that it keeps
 // credentials of PersistencePermanent beyond the process. A store without it may
 // keep them as long as those of PersistenceForSession.

@@ -33,6 +33,8 @@ type answer struct {
 	bind       string              // of an unasked one: the connection that was let in
 	legs       int                 // that went on without another credential
 	good       bool                // was let in
+	removals   uint64              // from the store, when the credential was taken
+	inside     bool                // given inside a live connection
 	conn       *protocols.ConnInfo // that the exchange began on
 }
 
@@ -59,9 +61,13 @@ type answers struct {
 	bind          string                      // of the connection that they are bound to; "": any will do
 	open          bool                        // a message of a bound exchange is under way
 	skipped       []protocols.ProtectionSpace // where an exchange failed
+
+	idle     *answer // whose connection goes back at the end; nil: none's. Guarded by mu
+	idleBind string  // likewise
 }
 
-// to gives the last answer to a space, and whether another may be given.
+// to gives the last answer to a space that was not let in, and whether another may be
+// given.
 func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
 	if a == nil {
 		return answer{}, true
@@ -69,7 +75,7 @@ func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, given := range a.list {
-		if given.space == space {
+		if given.space == space && !given.good {
 			last = given
 		}
 	}
@@ -77,14 +83,18 @@ func (a *answers) to(space protocols.ProtectionSpace) (last answer, more bool) {
 	return last, a.total < maxAnswers
 }
 
-// onHop are the pipeline's answers, which go on the next hop.
-func (a *answers) onHop() (list []*answer) {
+// onHop are those of the pipeline's answers that go on a hop: what a proxy was
+// answered on a hop by that proxy only.
+func (a *answers) onHop(h *hop) (list []*answer) {
 	if a == nil {
 		return nil
 	}
-	for _, given := range []*answer{a.origin, a.proxy} {
-		if given != nil {
-			list = append(list, given)
+	if a.origin != nil {
+		list = append(list, a.origin)
+	}
+	if a.proxy != nil && h.request.Route.Forward != "" {
+		if p := h.proxy(); p.Host == a.proxy.space.Host && p.Port == a.proxy.space.Port {
+			list = append(list, a.proxy)
 		}
 	}
 
@@ -118,7 +128,9 @@ func (a *answers) add(given answer) *answer {
 	given.count = 1
 	for i := range a.list {
 		if a.list[i].space == given.space {
-			given.count += a.list[i].count
+			if !a.list[i].good {
+				given.count += a.list[i].count
+			}
 			a.list = slices.Delete(a.list, i, i+1)
 
 			break
@@ -127,6 +139,17 @@ func (a *answers) add(given answer) *answer {
 	a.list = append(a.list, given)
 
 	return &given
+}
+
+// mark notes whether what a space was answered was let in.
+func (a *answers) mark(space protocols.ProtectionSpace, good bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.list {
+		if a.list[i].space == space {
+			a.list[i].good = good
+		}
+	}
 }
 
 // arrived is called when a response has come, and tells whether a message of a
@@ -172,11 +195,26 @@ func (a *answers) forget(e *Engine) {
 	}
 }
 
+// settle is called when the load has its response: the connection that it has to
+// itself goes back at its end, whatever a continuation does meanwhile.
+func (a *answers) settle() {
+	if a == nil || a.origin == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	idle := *a.origin
+	a.idle, a.idleBind = &idle, a.bind
+}
+
 // release gives the connection back that the load had to itself.
 func (a *answers) release(e *Engine) {
-	if a != nil {
-		e.known.release(a.origin, a.bind)
+	if a == nil {
+		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.known.release(a.idle, a.idleBind)
 }
 
 // authorize puts the credentials that were answered last on the hop, else those
@@ -192,10 +230,7 @@ func (l *load) authorize(h *hop) error {
 			}
 		}
 	}
-	for _, a := range all.onHop() {
-		if a.space.ProxyType != "" && h.request.Route.Forward == "" {
-			continue // another way: it is none of the origin's business
-		}
+	for _, a := range all.onHop(h) {
 		if a.bound() && all.open && !l.restart(h, a, &protocols.Challenge{Space: a.space}) {
 			continue // the message before was lost with its connection
 		}
@@ -233,7 +268,6 @@ func (l *load) write(h *hop, a *answer) error {
 			l.answered().open = true
 		}
 	}
-	h.opening = h.opening || opening
 	if opening && h.request.Body != nil {
 		h.request.Body, h.bodiless = nil, true
 	}
@@ -259,13 +293,14 @@ func (h *hop) message(a *answer) *httpauth.Message {
 // keyring) costs a question the next time, not this response.
 func (l *load) accepted(ctx context.Context, h *hop, resp *protocols.Response) {
 	all := l.answers.Load()
-	if all == nil || h.opening {
-		return // an exchange that was cut short proves nothing
+	if all == nil {
+		return
 	}
-	for _, a := range all.onHop() {
-		if a.exchange != nil {
-			a.exchange.Accepted(ctx, resp.Header)
+	for _, a := range all.onHop(h) {
+		if a.exchange != nil && !a.exchange.Accepted(ctx, resp.Header) {
+			continue
 		}
+		all.mark(a.space, true)
 		if !a.good {
 			a.good = true
 			l.remember(h, a)
@@ -274,21 +309,26 @@ func (l *load) accepted(ctx context.Context, h *hop, resp *protocols.Response) {
 	l.keep(ctx, all)
 }
 
-// keep stores the credential that the app gave last.
+// keep stores what the app gave and was let in. What it gave inside a connection was
+// where that was the last.
 func (l *load) keep(ctx context.Context, all *answers) {
+	store := l.engine.config.Credentials
+	var given []answer
 	all.mu.Lock()
-	var given answer
-	if n := len(all.list); n > 0 && all.list[n-1].asked {
-		given = all.list[n-1]
-		all.list[n-1].asked = false // once is enough
+	for i := range all.list {
+		if a := &all.list[i]; a.asked && (a.good || a.inside && i == len(all.list)-1) {
+			given = append(given, *a)
+			a.asked = false // once is enough
+		}
 	}
 	all.mu.Unlock()
-	store := l.engine.config.Credentials
-	if store == nil || given.credential == nil || given.credential.Persistence == protocols.PersistenceNone {
-		return
+	for _, a := range given {
+		if store == nil || a.credential.Persistence == protocols.PersistenceNone {
+			continue
+		}
+		if a.credential.Persistence == protocols.PersistencePermanent {
+			l.engine.checkPermanent()
+		}
+		l.ask(func() { _ = store.Set(ctx, a.credential, a.space) })
 	}
-	if given.credential.Persistence == protocols.PersistencePermanent {
-		l.engine.checkPermanent()
-	}
-	l.ask(func() { _ = store.Set(ctx, given.credential, given.space) })
 }

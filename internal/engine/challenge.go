@@ -124,6 +124,7 @@ func (l *load) goOn(h *hop, challenges []*protocols.Challenge, proxy, sent bool)
 		if c.Space != a.space {
 			continue
 		}
+		all.mark(a.space, false)
 		if a.unasked {
 			if next := l.disappointed(h, all, a, c); next != nil {
 				return next
@@ -180,7 +181,7 @@ func (l *load) disappointed(h *hop, all *answers, a *answer, c *protocols.Challe
 	// another one. The new nonce is this load's alone until it is let in: of a shared
 	// one others could use up what it is good for.
 	if given := l.attempt(h, c, a.credential); given != nil {
-		given.fromURL = a.fromURL
+		given.fromURL, given.removals = a.fromURL, a.removals
 
 		return all.add(*given)
 	}
@@ -282,37 +283,6 @@ func (l *load) answer(h *hop, c *protocols.Challenge, asks bool) (*answer, proto
 	return given, disposition
 }
 
-// candidate is the answer that is given without asking; nil: there is none.
-func (l *load) candidate(h *hop, c *protocols.Challenge) *answer {
-	credential, fromURL := l.stored(h, c.Space)
-	if credential == nil && c.Space.Method == protocols.MethodNegotiate {
-		credential = &protocols.Credential{} // whom the Negotiator knows
-	}
-	if credential == nil {
-		return nil
-	}
-	given := l.attempt(h, c, credential)
-	if given == nil {
-		return nil
-	}
-	given.fromURL = fromURL
-
-	return given
-}
-
-// attempt begins the exchange with a credential; nil: it is of no use for the
-// method.
-func (l *load) attempt(h *hop, c *protocols.Challenge, credential *protocols.Credential) *answer {
-	var x httpauth.Exchange
-	var err error
-	l.ask(func() { x, err = httpauth.Begin(h, c, credential, h.given.Body, l.engine.config.Negotiator) })
-	if err != nil {
-		return nil
-	}
-
-	return &answer{space: c.Space, credential: credential, exchange: x, paths: pathsOf(h.request.URL, c)}
-}
-
 // question asks the app. While one load asks for a space, the others that want to
 // know the same wait, and are given the answer if it may be kept at all.
 func (l *load) question(h *hop, c *protocols.Challenge) (disposition protocols.Disposition, credential *protocols.Credential, shared bool) {
@@ -341,35 +311,6 @@ func (l *load) question(h *hop, c *protocols.Challenge) (disposition protocols.D
 	return disposition, credential, shared
 }
 
-// stored is the candidate that is used without asking: the URL's user info, else
-// the store's.
-func (l *load) stored(h *hop, space protocols.ProtectionSpace) (credential *protocols.Credential, fromURL bool) {
-	if u := h.request.URL; u.User != nil && forPassword(space) && strings.EqualFold(space.Host, u.Hostname()) {
-		if password, ok := u.User.Password(); ok {
-			return &protocols.Credential{User: u.User.Username(), Password: password}, true
-		}
-	}
-	store := l.engine.config.Credentials
-	if store == nil {
-		return nil, false
-	}
-	l.ask(func() { credential, _ = store.Default(h, space) }) // a keyring may ask its user
-
-	return credential, false
-}
-
-// forPassword tells whether a space is entered with a user and a password, and
-// belongs to an origin.
-func forPassword(space protocols.ProtectionSpace) bool {
-	switch space.Method {
-	case protocols.MethodDefault, protocols.MethodHTTPBasic, protocols.MethodHTTPDigest,
-		protocols.MethodNTLM, protocols.MethodNegotiate:
-		return space.ProxyType == ""
-	default:
-		return false
-	}
-}
-
 // authenticate answers a question that a protocol asks inside a live connection.
 func (h *hop) authenticate(ctx context.Context, c *protocols.Challenge) (*protocols.Credential, error) {
 	l := h.of
@@ -382,6 +323,8 @@ func (h *hop) authenticate(ctx context.Context, c *protocols.Challenge) (*protoc
 		if given == nil {
 			return nil, ctx.Err()
 		}
+
+		given.inside = true
 
 		return l.answered().add(*given).credential, ctx.Err()
 	case protocols.RejectProtectionSpace:

@@ -70,7 +70,7 @@ func (h *hop) withdrawOuter() bool {
 			continue
 		}
 		withdraw(&h.request, "Cookie", o.attached, nil)
-		for _, a := range h.of.answers.Load().onHop() {
+		for _, a := range h.of.answers.Load().onHop(h) {
 			withdraw(&h.request, a.field(), o.request.Header.Get(a.field()), nil)
 			// A scheme that is composed over another of the same host hands it on.
 			if h.request.Credential == a.credential && !strings.EqualFold(o.request.URL.Hostname(), h.request.URL.Hostname()) {

@@ -63,6 +63,7 @@ func (e *Engine) Explain(ctx context.Context, req *protocols.Request) (steps []S
 	}
 	h.attachCookies()
 	say("cookies", "%s", h.explainCookies())
+	say("credentials", "%s", h.explainCredentials())
 	say("cache", "%s", h.explainCache())
 	if e, ok := protocols.As[protocols.Explainer](h.match.Protocol); ok {
 		if stage, verdict := e.Explain(&h.request); stage != "" {
@@ -105,6 +106,33 @@ func (h *hop) explainAttempts() string {
 		return ", any number of times"
 	default:
 		return fmt.Sprintf(", at most %d times", most)
+	}
+}
+
+// explainCredentials tells what would be sent unasked, without secrets, and whether
+// there is more for a server that asks.
+func (h *hop) explainCredentials() string {
+	if len(h.request.Header["Authorization"]) > 0 {
+		return "the request's own Authorization is sent"
+	}
+	m := &h.of.engine.known
+	m.mu.Lock()
+	m.purge(h.of.engine.removals())
+	var k *known
+	if hasCookies(h.request.URL.Scheme) {
+		k = h.of.wanted(h)
+	}
+	m.mu.Unlock()
+	_, whole := h.request.URL.User.Password()
+	switch {
+	case k != nil && k.exchange == nil:
+		return fmt.Sprintf("%s let a connection in, which is used again", k.space.Method)
+	case k != nil:
+		return fmt.Sprintf("sent unasked: %s, which let the session into the realm %q", k.space.Method, k.space.Realm)
+	case whole:
+		return "the URL's, if it is asked for"
+	default:
+		return "none is sent unasked"
 	}
 }
 

@@ -39,8 +39,7 @@ type hop struct {
 	redirects int32              // that led here
 	inner     int32              // what load.inner was before it
 	reason    RetryReason        // why it repeats the one before
-	opening   bool               // it opens an exchange, and can only be refused
-	bodiless  bool               // for that it goes without its body
+	bodiless  bool               // it opens an exchange, and goes without its body
 	checks    checks
 }
 

@@ -31,6 +31,7 @@ type memory struct {
 	binds atomic.Int64 // that were given out
 
 	mu       sync.Mutex
+	removals uint64 // from the store, of which it is known that no credential was among them
 	byOrigin map[origin][]*known
 	order    []*known // the one that was let in longest ago first
 }
@@ -52,6 +53,7 @@ type known struct {
 	credential *protocols.Credential
 	exchange   httpauth.Exchange // nil: of a connection
 	fromURL    bool              // for URLs with the same user info only
+	removals   uint64            // from the store, when the credential was taken
 
 	paths paths    // guarded by the memory's lock
 	free  []string // the binds of idle connections that were let in; guarded likewise
@@ -118,29 +120,62 @@ func (l *load) recall(h *hop) *answer {
 	if m.count.Load() == 0 || l.task.OneHop || h.request.Header["Authorization"] != nil || !hasCookies(h.request.URL.Scheme) {
 		return nil
 	}
-	path := h.request.URL.EscapedPath()
-	if strings.Contains(path, "/../") || strings.HasSuffix(path, "/..") {
-		return nil // it may leave the folder
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, k := range m.byOrigin[originOf(h)] {
-		if !k.paths.have(path) || !k.suits(h.request.URL.User) || l.skips(k.space) {
-			continue
-		}
-		a := &answer{space: k.space, credential: k.credential, exchange: k.exchange, known: k, fromURL: k.fromURL, unasked: true, good: true}
-		if k.exchange != nil {
-			return a
-		}
-		if n := len(k.free); n > 0 {
-			a.exchange, a.bind = letIn{}, k.free[n-1]
-			k.free = k.free[:n-1]
+	m.purge(l.engine.removals())
+	k := l.wanted(h)
+	if k == nil {
+		return nil
+	}
+	a := &answer{
+		space: k.space, credential: k.credential, exchange: k.exchange, known: k, fromURL: k.fromURL,
+		removals: k.removals, unasked: true, good: true,
+	}
+	if n := len(k.free); k.exchange == nil {
+		a.exchange, a.bind = letIn{}, k.free[n-1]
+		k.free = k.free[:n-1]
+	}
 
-			return a
+	return a
+}
+
+// wanted is the space that a hop enters unasked; nil: none. The lock is held.
+func (l *load) wanted(h *hop) *known {
+	path := h.request.URL.EscapedPath()
+	if leaves(path) {
+		return nil
+	}
+	for _, k := range l.engine.known.byOrigin[originOf(h)] {
+		if k.paths.have(path) && k.suits(h.request.URL.User) && !l.skips(k.space) && (k.exchange != nil || len(k.free) > 0) {
+			return k
 		}
 	}
 
 	return nil
+}
+
+// leaves tells whether a path may lead out of the folder that it begins with (RFC
+// 3986 §5.2.4).
+func leaves(path string) bool {
+	if strings.Contains(path, "%") {
+		path = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/").Replace(path)
+	}
+
+	return strings.Contains(path, "/../") || strings.HasSuffix(path, "/..")
+}
+
+// purge forgets the spaces whose credentials may have been removed from the store
+// since they were taken. The lock is held.
+func (m *memory) purge(removals uint64) {
+	if m.removals == removals {
+		return
+	}
+	m.removals = removals
+	for _, k := range slices.Clone(m.order) {
+		if k.removals != removals {
+			m.remove(k)
+		}
+	}
 }
 
 // suits tells whether the user info of a URL leaves the choice to the session.
@@ -156,10 +191,13 @@ func (k *known) suits(user *url.Userinfo) bool {
 // remember notes a space that has let the load in.
 func (l *load) remember(h *hop, a *answer) {
 	if a.exchange == nil || a.space.ProxyType != "" || a.asked && a.credential.Persistence == protocols.PersistenceNone ||
-		l.instances != l.engine.instances.Load() { // a reset has come between
+		l.instances != l.engine.instances.Load() || // a reset has come between
+		a.removals != l.engine.removals() {
 		return
 	}
-	k := &known{origin: originOf(h), space: a.space, credential: a.credential, fromURL: a.fromURL, paths: a.paths}
+	k := &known{
+		origin: originOf(h), space: a.space, credential: a.credential, fromURL: a.fromURL, removals: a.removals, paths: a.paths,
+	}
 	if !a.exchange.Bound() {
 		k.exchange = a.exchange
 	}
@@ -170,6 +208,7 @@ func (l *load) remember(h *hop, a *answer) {
 func (m *memory) add(k *known) *known {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.purge(k.removals)
 	for _, old := range m.byOrigin[k.origin] {
 		if old.space != k.space || old.fromURL != k.fromURL {
 			continue
@@ -260,7 +299,7 @@ func (letIn) Field(context.Context, *httpauth.Message) (string, error) { return 
 
 func (letIn) Continue(context.Context, *protocols.Challenge) httpauth.Verdict { return httpauth.Failed }
 
-func (letIn) Accepted(context.Context, http.Header) {}
+func (letIn) Accepted(context.Context, http.Header) bool { return true }
 
 func (letIn) Bound() bool { return true }
 

@@ -180,6 +180,7 @@ func (l *load) run(req *protocols.Request) (*protocols.Response, error) {
 		}
 		l.continuable(h, resp)
 		h.store(resp)
+		l.answers.Load().settle()
 
 		return l.deliver(h, resp)
 	}

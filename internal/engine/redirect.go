@@ -61,7 +61,7 @@ func (h *hop) own(next *protocols.Request) {
 	given := canonicalHeader(h.given.Header)
 	withdraw(next, "Cookie", h.attached, given["Cookie"])
 	h.cached.withdraw(next, given)
-	for _, a := range h.of.answers.Load().onHop() {
+	for _, a := range h.of.answers.Load().onHop(h) {
 		withdraw(next, a.field(), h.request.Header.Get(a.field()), given[a.field()])
 	}
 	for name, values := range h.added {

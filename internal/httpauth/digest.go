@@ -255,7 +255,7 @@ func (d *digest) Continue(_ context.Context, c *protocols.Challenge) Verdict {
 }
 
 // Accepted takes the next nonce, if the server names one (RFC 7616 §3.5).
-func (d *digest) Accepted(_ context.Context, h http.Header) {
+func (d *digest) Accepted(_ context.Context, h http.Header) bool {
 	next := ""
 	for _, name := range []string{"Authentication-Info", "Proxy-Authentication-Info"} {
 		for _, value := range h[name] {
@@ -267,13 +267,15 @@ func (d *digest) Accepted(_ context.Context, h http.Header) {
 		}
 	}
 	if next == "" {
-		return
+		return true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if next != d.nonce {
 		d.nonce, d.count = next, 0
 	}
+
+	return true
 }
 
 // Bound: any connection will do.

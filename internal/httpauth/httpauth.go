@@ -1,7 +1,7 @@
 // Package httpauth reads HTTP authentication challenges and makes their answers
 // (RFC 9110 §11): Basic, Bearer, Digest, NTLM and Negotiate. It sends nothing:
-// the engine uses it for origins and for proxies that are spoken to in
-// absolute-form, package proxy for tunnels.
+// the engine uses it for origins, and for proxies that are spoken to in
+// absolute-form.
 package httpauth
 
 import (
@@ -102,8 +102,9 @@ type Exchange interface {
 	Field(ctx context.Context, m *Message) (string, error)
 	// Continue takes a challenge of the response that refused what Field gave.
 	Continue(ctx context.Context, c *protocols.Challenge) Verdict
-	// Accepted takes the header of a response that let the request in.
-	Accepted(ctx context.Context, h http.Header)
+	// Accepted takes the header of a response that let the request in, and tells
+	// whether that proves the credential: not where the exchange was cut short.
+	Accepted(ctx context.Context, h http.Header) bool
 	// Bound tells whether the exchange belongs to one connection.
 	Bound() bool
 	// Opening tells whether the request that Field is for next can only be refused:

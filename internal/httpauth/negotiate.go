@@ -70,9 +70,9 @@ func (n *negotiate) Continue(ctx context.Context, c *protocols.Challenge) Verdic
 
 // Accepted lets the security context see the server's last token. What it thinks
 // of that changes nothing: the response is there.
-func (n *negotiate) Accepted(ctx context.Context, h http.Header) {
+func (n *negotiate) Accepted(ctx context.Context, h http.Header) bool {
 	if !n.sent {
-		return
+		return false
 	}
 	n.sent = false
 	for _, name := range []string{"Www-Authenticate", "Proxy-Authenticate"} {
@@ -85,6 +85,8 @@ func (n *negotiate) Accepted(ctx context.Context, h http.Header) {
 			}
 		}
 	}
+
+	return true
 }
 
 // Bound: the server lets the connection in.

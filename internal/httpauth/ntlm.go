@@ -92,7 +92,8 @@ func (n *ntlm) Continue(_ context.Context, c *protocols.Challenge) Verdict {
 	return Again
 }
 
-func (n *ntlm) Accepted(context.Context, http.Header) {}
+// Accepted: before the last message was sent nothing was verified.
+func (n *ntlm) Accepted(context.Context, http.Header) bool { return n.stage == authenticating }
 
 // Bound: the server lets the connection in.
 func (n *ntlm) Bound() bool { return true }

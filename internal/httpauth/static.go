@@ -29,7 +29,7 @@ func (s static) Field(context.Context, *Message) (string, error) { return s.fiel
 
 func (static) Continue(context.Context, *protocols.Challenge) Verdict { return Refused }
 
-func (static) Accepted(context.Context, http.Header) {}
+func (static) Accepted(context.Context, http.Header) bool { return true }
 
 func (static) Bound() bool { return false }
 

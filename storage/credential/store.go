@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
@@ -24,13 +25,15 @@ var errNoCredential = errors.New("there is no credential to store")
 // safe for concurrent use.
 //
 // A credential of PersistencePermanent is kept as one of PersistenceForSession:
-// as long as the store. Package keyring keeps it beyond the process. The store keeps copies, and its methods neither wait nor
-// fail, but for Set and SetDefault of no credential.
+// as long as the store. Package keyring keeps it beyond the process. The store keeps
+// copies, and its methods neither wait nor fail, but for Set and SetDefault of no
+// credential.
 type Store struct {
 	mu     sync.RWMutex
 	spaces map[protocols.ProtectionSpace]*entry
 	clock  uint64 // counts changes
 
+	removals  atomic.Uint64
 	observers observers
 }
 
@@ -45,6 +48,7 @@ type entry struct {
 var (
 	_ storage.CredentialStore = (*Store)(nil)
 	_ storage.Resetter        = (*Store)(nil)
+	_ storage.RemovalCounter  = (*Store)(nil)
 )
 
 // NewStore makes an empty store.
@@ -147,6 +151,9 @@ func (s *Store) makeRoom() {
 	delete(s.spaces, oldest)
 }
 
+// Removals implements storage.RemovalCounter.
+func (s *Store) Removals() uint64 { return s.removals.Load() }
+
 // Remove implements storage.CredentialStore. No other credential becomes the
 // default in place of one that is removed.
 func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protocols.ProtectionSpace) error {
@@ -161,6 +168,7 @@ func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protoco
 		return nil
 	}
 	if _, there := e.users[c.User]; there {
+		s.removals.Add(1)
 		s.observers.wake(s)
 	}
 	delete(e.users, c.User)
@@ -179,6 +187,7 @@ func (s *Store) RemoveAll(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.spaces) > 0 {
+		s.removals.Add(1)
 		s.observers.wake(s)
 	}
 	s.spaces = nil

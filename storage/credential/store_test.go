@@ -259,3 +259,22 @@ func ExampleStore() {
 	fmt.Println(got, err)
 	// Output: credential of "reader" <nil>
 }
+
+// Removals counts what was there and went.
+func TestRemovals(t *testing.T) {
+	s := credential.NewStore()
+	for i, step := range []struct {
+		do   func()
+		want uint64
+	}{
+		{func() { _ = s.Set(ctx, user("a"), space); _ = s.Set(ctx, user("b"), space) }, 0},
+		{func() { _ = s.Remove(ctx, user("c"), space) }, 0},
+		{func() { _ = s.Remove(ctx, user("a"), space) }, 1},
+		{func() { _ = s.RemoveAll(ctx) }, 2},
+		{func() { _ = s.RemoveAll(ctx) }, 2},
+	} {
+		if step.do(); s.Removals() != step.want {
+			t.Errorf("after step %d: %d", i, s.Removals())
+		}
+	}
+}

@@ -107,24 +107,31 @@ func (r *fileRing) change(ctx context.Context, do func(map[string]*record) bool)
 }
 
 func (r *fileRing) read() (map[string]*record, error) {
-	info, err := os.Lstat(r.name)
+	named, err := os.Lstat(r.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return make(map[string]*record), nil
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
+	case !named.Mode().IsRegular():
 		return nil, fmt.Errorf("keyring: %s is no regular file", r.name)
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("keyring: others may read %s: make its permissions 0600", r.name)
-	case info.Size() > maxFile:
-		return nil, errCorrupt
 	}
 	file, err := os.Open(r.name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	info, err := file.Stat() // what is judged is what is read
+	switch {
+	case err != nil:
+		return nil, err
+	case !os.SameFile(named, info):
+		return nil, fmt.Errorf("keyring: %s was replaced while it was opened", r.name)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("keyring: others may read %s: make its permissions 0600", r.name)
+	case info.Size() > maxFile:
+		return nil, errCorrupt
+	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
@@ -36,6 +37,8 @@ type Store struct {
 	ring ring
 	turn chan struct{} // a token: whoever has it changes the ring
 
+	removals atomic.Uint64
+
 	mu     sync.Mutex
 	spaces map[protocols.ProtectionSpace]*entry // in memory
 	clock  uint64                               // counts changes
@@ -59,6 +62,7 @@ var (
 	_ storage.CredentialStore = (*Store)(nil)
 	_ storage.Resetter        = (*Store)(nil)
 	_ storage.PermanentStore  = (*Store)(nil)
+	_ storage.RemovalCounter  = (*Store)(nil)
 )
 
 func newStore(r ring) *Store {
@@ -250,6 +254,10 @@ func (s *Store) forget(space protocols.ProtectionSpace, user string, first bool)
 	}
 }
 
+// Removals implements storage.RemovalCounter. It counts those by this Store, not what
+// others take out of the keyring.
+func (s *Store) Removals() uint64 { return s.removals.Load() }
+
 // Remove implements storage.CredentialStore. No other credential becomes the
 // default in place of one that is removed.
 func (s *Store) Remove(ctx context.Context, c *protocols.Credential, space protocols.ProtectionSpace) error {
@@ -259,6 +267,7 @@ func (s *Store) Remove(ctx context.Context, c *protocols.Credential, space proto
 	space = canonical(space)
 	user := c.User
 	s.forget(space, user, false)
+	defer s.removals.Add(1) // once it cannot be read any more
 
 	return s.change(ctx, func(ctx context.Context) error {
 		r, err := s.ring.get(ctx, key(space))
@@ -280,6 +289,7 @@ func (s *Store) RemoveAll(ctx context.Context) error {
 	s.mu.Lock()
 	s.spaces = nil
 	s.mu.Unlock()
+	defer s.removals.Add(1)
 
 	return s.change(ctx, s.ring.clear)
 }

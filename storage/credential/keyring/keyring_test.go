@@ -232,31 +232,6 @@ func TestRingThatDoesNotAnswer(t *testing.T) {
 	close(ring.silent)
 }
 
-func TestKeys(t *testing.T) {
-	seen := map[string]bool{}
-	proxy, long, longer := space, space, space
-	proxy.ProxyType = "http"
-	long.Realm = strings.Repeat("r", 10000)
-	longer.Realm = long.Realm + "r"
-	other := space
-	other.Method = protocols.MethodHTTPBasic
-	for _, s := range []protocols.ProtectionSpace{space, proxy, long, longer, other} {
-		k := key(s)
-		if seen[k] || len(k) > 200 {
-			t.Errorf("the key %q", k)
-		}
-		seen[k] = true
-	}
-	if got := key(space); got != `https://a.example:443 HTTPDigest "r"` {
-		t.Errorf("a user reads %s", got)
-	}
-	upper := space
-	upper.Host, upper.Protocol = "A.Example", "HTTPS"
-	if canonical(upper) != space {
-		t.Error("the case of a name matters")
-	}
-}
-
 func TestSpacesInMemoryAreBounded(t *testing.T) {
 	s := newStore(&held{records: map[string]string{}})
 	for i := range maxSpaces + 5 {
@@ -294,6 +269,13 @@ func TestFile(t *testing.T) {
 		}
 		if _, err := open(); err == nil || !strings.Contains(err.Error(), "0600") {
 			t.Errorf("a file that others may read: %v", err)
+		}
+		link := name + ".link"
+		if err := os.Chmod(name, 0o600); err != nil || os.Symlink(name, link) != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenFile(t.Context(), link, logger); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("a link: %v", err)
 		}
 	}
 	for _, damage := range []string{"", "{", "null", "[]", `{"k":{"users":{}}}`, `{"k":5}`, "\x00\xff"} {
@@ -378,4 +360,19 @@ func FuzzDecodeFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestRemovals(t *testing.T) {
+	s := newStore(&held{records: map[string]string{}})
+	for i, remove := range []func() error{
+		func() error { return s.Remove(t.Context(), credentialOf("a", protocols.PersistencePermanent), space) },
+		func() error { return s.RemoveAll(t.Context()) },
+	} {
+		if err := s.Set(t.Context(), credentialOf("a", protocols.PersistencePermanent), space); err != nil {
+			t.Fatal(err)
+		}
+		if err := remove(); err != nil || s.Removals() != uint64(i+1) {
+			t.Errorf("%d removals, %v", s.Removals(), err)
+		}
+	}
 }

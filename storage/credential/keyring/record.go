@@ -78,7 +78,7 @@ func key(space protocols.ProtectionSpace) string {
 	}
 	sum := sha256.Sum256([]byte(name))
 
-	return name[:100] + "... " + hex.EncodeToString(sum[:])
+	return strings.ToValidUTF8(name[:100], "") + "... " + hex.EncodeToString(sum[:])
 }
 
 // canonical is the space with the names that know no case in lower case.
