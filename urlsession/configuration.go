@@ -45,11 +45,11 @@ type Configuration struct {
 	// httpAdditionalHeaders). Authorization, Connection, Host, Proxy-Authenticate,
 	// Proxy-Authorization and WWW-Authenticate are refused by New.
 	AdditionalHeaders http.Header
-	// MaximumConnectionsPerHost bounds the connections to one host (Apple's
-	// httpMaximumConnectionsPerHost); 6.
-	MaximumConnectionsPerHost int
 	// RedirectLimit is how many redirects are followed; 20.
 	RedirectLimit int
+	// Retry says which loads are repeated; the zero value: those that are certainly
+	// safe.
+	Retry RetryPolicy
 	// MaximumDataLength bounds what Data collects in memory, in bytes; 1 GiB.
 	// More is DataLengthExceedsMaximum. Bytes has no such bound.
 	MaximumDataLength int64
@@ -65,6 +65,7 @@ type Configuration struct {
 	OmitsCookies bool
 	// CookieAcceptPolicy says whose cookies are stored.
 	CookieAcceptPolicy storage.CookieAcceptPolicy
+
 	// Credentials is the store of credentials; nil: the process-wide one, or a
 	// private one of an ephemeral session, both in memory. Package
 	// storage/credential/keyring has one that keeps permanent ones beyond the process;
@@ -91,14 +92,31 @@ type Configuration struct {
 	// what ATS allows (tls.VersionTLS12 and so on); 0: TLS 1.2 and 1.3.
 	MinimumTLSVersion, MaximumTLSVersion uint16
 
-	// Retry says which loads are repeated; the zero value: those that are certainly
-	// safe.
-	Retry RetryPolicy
+	// MaximumConnectionsPerHost bounds the connections to one host (Apple's
+	// httpMaximumConnectionsPerHost); 6.
+	MaximumConnectionsPerHost int
+	// OmitsHTTP2 keeps https to HTTP/1.1 where it runs over TCP.
+	OmitsHTTP2 bool
+	// OmitsHTTP3 keeps https to TCP. Else HTTP/3 is used where a host is known to speak
+	// it: by Alt-Svc, by HTTPS records where the Resolver finds them, or because a
+	// request assumes it. A build with the tag urlkit_nohttp3 is without it.
+	OmitsHTTP3 bool
+	// EnablesEarlyData lets HTTP/3 send GET and HEAD without a body to known servers
+	// before the handshake is complete (0-RTT; Apple's enablesEarlyData). Somebody on
+	// the way can send them again (RFC 8470 §2).
+	EnablesEarlyData bool
+	// AlternativeServices keeps what origins say of where they serve HTTP/3; nil: the
+	// process-wide memory, or a private one of an ephemeral session. altsvc.Open keeps
+	// them in a file.
+	AlternativeServices protocols.AlternativeServiceStore
 
 	// Resolver looks names up; nil: the system's. The session keeps its answers by a
 	// proxy.Cache of its own, unless it is a *proxy.Cache, which sessions can share. A
 	// DoHResolver asks over HTTPS.
 	Resolver proxy.Resolver
+	// RequiresDNSSEC fails loads whose host's name was not looked up by a Resolver
+	// that validates (Apple's requiresDNSSECValidation).
+	RequiresDNSSEC bool
 
 	// PathMonitor observes the way to the network; nil: path.System. Loads that wait for
 	// connectivity wait for its changes.
@@ -122,42 +140,26 @@ type Configuration struct {
 	// MultipathServiceType, but for MultipathNone, makes connections by multipath
 	// TCP where the system and the peer have it (Apple's multipathServiceType).
 	MultipathServiceType MultipathServiceType
-	// RequiresDNSSEC fails loads whose host's name was not looked up by a Resolver
-	// that validates (Apple's requiresDNSSECValidation).
-	RequiresDNSSEC bool
-	// OmitsHTTP2 keeps https to HTTP/1.1 where it runs over TCP.
-	OmitsHTTP2 bool
-	// OmitsHTTP3 keeps https to TCP. Else HTTP/3 is used where a host is known to speak
-	// it: by Alt-Svc, by HTTPS records where the Resolver finds them, or because a
-	// request assumes it. A build with the tag urlkit_nohttp3 is without it.
-	OmitsHTTP3 bool
-	// EnablesEarlyData lets HTTP/3 send GET and HEAD without a body to known servers
-	// before the handshake is complete (0-RTT; Apple's enablesEarlyData). Somebody on
-	// the way can send them again (RFC 8470 §2).
-	EnablesEarlyData bool
-	// AlternativeServices keeps what origins say of where they serve HTTP/3; nil: the
-	// process-wide memory, or a private one of an ephemeral session. altsvc.Open keeps
-	// them in a file.
-	AlternativeServices protocols.AlternativeServiceStore
-
-	// UsesClassicLoadingMode, UsesPipelining and UsesExtendedBackgroundIdleMode are
-	// kept without effect: there is one loader, pipelining is deprecated, and a
-	// program is not sent to the background.
-	UsesClassicLoadingMode, UsesPipelining, UsesExtendedBackgroundIdleMode bool
 
 	// Queue moves what delegates are told, and completion handlers, elsewhere: to
 	// the goroutine of a user interface, say. It is given a function that makes one
 	// or more calls, and must run it, once, now or later. The next may be given as soon
 	// as its last call has been made, by any goroutine. Data is copied then. nil: calls
-	// are made on the goroutines of the tasks, one at a time. Questions are never moved. Close must not be called from
-	// where the Queue runs calls, which it would wait for.
+	// are made on the goroutines of the tasks, one at a time. Questions are never moved.
+	// Close must not be called from where the Queue runs calls, which it would wait for.
 	Queue func(calls func())
-	// Observers watch all loads, in this order: to record, trace or count them.
+	// Observers watch all loads, in this order: to record, trace or count them. None may
+	// be nil.
 	Observers []Observer
 	// Logger gets the session's warnings, and at debug level what each load does; nil:
 	// slog.Default, which is silent at that level unless told otherwise. No record holds
 	// a header field's value, a body, or a URL's user info and query.
 	Logger *slog.Logger
+
+	// UsesClassicLoadingMode, UsesPipelining and UsesExtendedBackgroundIdleMode are
+	// kept without effect: there is one loader, pipelining is deprecated, and a
+	// program is not sent to the background.
+	UsesClassicLoadingMode, UsesPipelining, UsesExtendedBackgroundIdleMode bool
 
 	ephemeral bool
 }
@@ -181,12 +183,14 @@ const (
 // Raw is Apple's number for the type.
 func (t MultipathServiceType) Raw() int { return int(t) }
 
-// DefaultConfiguration keeps cookies and credentials in the process-wide stores
-// (Apple's URLSessionConfiguration.default).
+// DefaultConfiguration keeps cookies, credentials, responses and alternative services
+// in the process-wide stores (Apple's URLSessionConfiguration.default). These are in
+// memory; what outlives the process is the app's choice.
 func DefaultConfiguration() Configuration { return Configuration{} }
 
 // EphemeralConfiguration keeps everything in memory, in private stores that go
-// with the session (Apple's URLSessionConfiguration.ephemeral).
+// with the session (Apple's URLSessionConfiguration.ephemeral). A store that is set is
+// used as it is.
 func EphemeralConfiguration() Configuration { return Configuration{ephemeral: true} }
 
 // Clone gives an independent copy: no slice, map or policy is shared. Stores and
@@ -234,6 +238,11 @@ func (c *Configuration) validate() error {
 	}
 	if c.MaximumTLSVersion != 0 && c.MaximumTLSVersion < tls.VersionTLS12 {
 		errs = append(errs, fmt.Errorf("MaximumTLSVersion %s is below the floor of every policy", tls.VersionName(c.MaximumTLSVersion)))
+	}
+	for i, o := range c.Observers {
+		if o == nil {
+			errs = append(errs, fmt.Errorf("no observer at Observers[%d]", i))
+		}
 	}
 	errs = append(errs, c.Retry.validate())
 

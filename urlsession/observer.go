@@ -47,7 +47,8 @@ func (s *core) measure(ctx context.Context, req *Request) *collector {
 		c = nil
 	}
 	for _, o := range s.configuration.Observers {
-		seen := o.Observe(ctx, req)
+		var seen *Observation
+		s.guard(func() { seen = o.Observe(ctx, req) })
 		if seen == nil {
 			continue
 		}
@@ -84,7 +85,7 @@ func (c *collector) fields(req *Request) http.Header {
 		if o.WillSend == nil {
 			continue
 		}
-		c.guard(func() {
+		c.session.guard(func() {
 			for name, values := range o.WillSend(req) {
 				if all == nil {
 					all = make(http.Header)
@@ -101,16 +102,16 @@ func (c *collector) fields(req *Request) http.Header {
 func (c *collector) tell() {
 	for _, o := range c.observations {
 		if o.DidFinishCollecting != nil {
-			c.guard(func() { o.DidFinishCollecting(c.metrics) })
+			c.session.guard(func() { o.DidFinishCollecting(c.metrics) })
 		}
 	}
 }
 
 // guard calls a function of an observer's. Its panic is no matter of the load's.
-func (c *collector) guard(call func()) {
+func (s *core) guard(call func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.session.log().Error("urlsession: an observer panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			s.log().Error("urlsession: an observer panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	call()

@@ -247,6 +247,43 @@ func TestObserverPanics(t *testing.T) {
 
 const secret = "s3cr3t"
 
+// beginner is an Observer that panics where a load begins.
+type beginner struct{}
+
+func (beginner) Observe(context.Context, *urlsession.Request) *urlsession.Observation { panic("oh") }
+
+// A panic where a load begins is told, and harms neither the load nor who else
+// watches it.
+func TestObserverPanicsAtOnce(t *testing.T) {
+	leak.Check(t)
+	for way, load := range waysToLoad(t) {
+		var out syncBuffer
+		w := &watching{}
+		s := session(t, func(c *urlsession.Configuration) {
+			c.Observers = []urlsession.Observer{beginner{}, w}
+			c.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		})
+		if err := load(s, "data:,x"); err != nil {
+			t.Errorf("%s: %v", way, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(out.String(), "an observer panicked") || len(w.metrics) != 1 {
+			t.Errorf("%s: %d measurements, told %q", way, len(w.metrics), out.String())
+		}
+	}
+}
+
+// An Observer that is none is refused, before it is asked.
+func TestObserverMissing(t *testing.T) {
+	cfg := urlsession.EphemeralConfiguration()
+	cfg.Observers = []urlsession.Observer{&watching{}, nil}
+	if _, err := urlsession.New(cfg, nil); err == nil || !strings.Contains(err.Error(), "Observers[1]") {
+		t.Errorf("New gave %v", err)
+	}
+}
+
 // secretOrigin redirects, asks for a password, and tells secrets wherever it can.
 func secretOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Set-Cookie", "id="+secret)
