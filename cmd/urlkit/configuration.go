@@ -41,10 +41,13 @@ func (o *policyOptions) policy() ats.Policy {
 	return p
 }
 
-func (o *sessionOptions) register(flags *pflag.FlagSet) {
+func (o *sessionOptions) registerTLS(flags *pflag.FlagSet) {
 	flags.StringVar(&o.cacert, "cacert", "", "trust the authorities in `FILE` (PEM) instead of the system's")
 	flags.StringVar(&o.cert, "cert", "", "the client certificate in `FILE` (PEM), with its key unless --key names it")
 	flags.StringVar(&o.key, "key", "", "the client certificate's key in `FILE` (PEM, not encrypted)")
+}
+
+func (o *sessionOptions) registerNetwork(flags *pflag.FlagSet) {
 	flags.Var(seconds{&o.maxTime}, "max-time", "the time for each URL, in `SECONDS`")
 	flags.Var(seconds{&o.connectTimeout}, "connect-timeout", "the time for making a connection, in `SECONDS`; without it 30")
 	flags.IntVar(&o.retry, "retry", 0,
@@ -53,8 +56,7 @@ func (o *sessionOptions) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.http1, "http1.1", false, "keep to HTTP/1.1")
 	flags.BoolVar(&o.http2, "http2", false, "take HTTP/2 where the server has it, and no HTTP/3")
 	flags.BoolVar(&o.http3, "http3", false, "try HTTP/3 at once, and not only where a server is known to speak it")
-	flags.BoolVar(&o.noHTTP3, "no-http3", false, "keep to TCP")
-	o.policy.register(flags)
+	flags.BoolVar(&o.noHTTP3, "no-http3", false, "keep to HTTP/1.1 and HTTP/2, over TCP")
 }
 
 // configuration is that of a session that keeps nothing beyond this command.
@@ -64,8 +66,11 @@ func (o *sessionOptions) configuration() (urlsession.Configuration, error) {
 	c.ResourceTimeout = o.maxTime
 	c.ConnectTimeout = o.connectTimeout
 	c.OmitsHTTP2 = o.http1
-	if o.http1 && o.http2 || o.http3 && (o.http1 || o.http2 || o.noHTTP3) {
+	if o.http1 && o.http2 || o.http3 && (o.http1 || o.http2) {
 		return c, failed(exitUsage, "choose one of --http1.1, --http2 and --http3")
+	}
+	if o.http3 && o.noHTTP3 {
+		return c, failed(exitUsage, "choose one of --http3 and --no-http3")
 	}
 	c.OmitsHTTP3 = o.http1 || o.http2 || o.noHTTP3
 	if o.retry < 0 {

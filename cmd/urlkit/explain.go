@@ -10,7 +10,8 @@ import (
 
 const explainLong = `Explain says what loading the URL would do, stage by stage, and sends nothing: which
 protocol takes it, what App Transport Security decides and which key would allow it,
-which way it goes, what the cache would do, and how redirects would be followed.
+which way it goes, what the cache would do, what is known of HTTP/3, and how
+redirects would be followed. It begins as get does: with nothing stored or known.
 
 The exit status is 0 where the request would be sent, else the one with which get
 would refuse it: 120 for App Transport Security, 1 for a scheme that nobody takes, 3

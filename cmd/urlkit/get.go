@@ -17,7 +17,8 @@ bars, elsewhere lines without escape codes.
 http: to public hosts is refused by App Transport Security unless
 --allow-insecure-http names the host. Without -L a redirect is not followed. A
 status of 400 or more is not an error without -f. A transfer on which no byte
-moves for 60 seconds is given up.
+moves for 60 seconds is given up. What a server lets be cached may be used again
+within one command; nothing is cached beyond it.
 
 What -v and --json tell comes without secrets: user info in URLs, also in those
 inside header fields, and the values of Authorization, Proxy-Authorization, Cookie,
@@ -68,7 +69,7 @@ func newGet(std streams) *cobra.Command {
 
 		DisableFlagsInUseLine: true,
 	}
-	o.register(command.Flags())
+	addGroups(command, o.groups())
 
 	return command
 }

@@ -40,7 +40,7 @@ func (o *messageOptions) register(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&o.uploads, "upload-file", "T", nil, "send `FILE`, once for each URL; - is standard input; a URL that ends in / gets its name")
 	flags.BoolVarP(&o.head, "head", "I", false, "ask for the head only, and print it")
 	flags.StringVarP(&o.byteRange, "range", "r", "", "ask for a part, `RANGE` like 0-99, 500- or -500")
-	flags.StringVarP(&o.agent, "user-agent", "A", "", "the User-Agent field; \"\" sends none")
+	flags.StringVarP(&o.agent, "user-agent", "A", "", "the User-Agent field, `AGENT`; \"\" sends none")
 	flags.StringVarP(&o.referer, "referer", "e", "", "the Referer field, a `URL`")
 }
 

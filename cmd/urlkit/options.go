@@ -34,18 +34,31 @@ type options struct {
 	harBodies  int
 }
 
-// register makes the flags, in the order in which help lists them.
-func (o *options) register(flags *pflag.FlagSet) {
-	flags.SortFlags = false
+// groups are the flags, in the order in which help lists them.
+func (o *options) groups() []flagGroup {
+	return []flagGroup{
+		newGroup("Where bodies go", o.registerOutputs),
+		newGroup("What is sent", o.message.register),
+		newGroup("Redirects, statuses, logins and cookies", o.registerAnswers, o.cookies.register),
+		newGroup("TLS and policy", o.session.registerTLS, o.session.policy.register),
+		newGroup("Network", o.session.registerNetwork),
+		newGroup("What is told", o.registerReports),
+	}
+}
+
+func (o *options) registerOutputs(flags *pflag.FlagSet) {
 	flags.VarP(outputFlag{&o.outputs}, "output", "o", "save the body as `FILE`, whole or not at all; once for each URL; - is standard output")
 	flags.VarPF(remoteNameFlag{&o.outputs}, "remote-name", "O", "save the body under the name that the response suggests, in this folder").NoOptDefVal = "true"
 	flags.BoolVar(&o.createDirs, "create-dirs", false, "make the folders of -o that are missing")
-	o.message.register(flags)
+}
+
+func (o *options) registerAnswers(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.follow, "location", "L", false, "follow redirects; without it a redirect is the result")
 	flags.BoolVarP(&o.fail, "fail", "f", false, "a status of 400 or more is an error (exit status 22), and its body is dropped")
 	flags.StringVarP(&o.user, "user", "u", "", "`USER:PASSWORD` for a server that asks (Basic, Digest, NTLM with DOMAIN\\USER); never sent unasked, nor to another host")
-	o.cookies.register(flags)
-	o.session.register(flags)
+}
+
+func (o *options) registerReports(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.silent, "silent", "s", false, "no bars, no lines, no error messages")
 	flags.BoolVarP(&o.showError, "show-error", "S", false, "with -s: error messages all the same")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "report hops, policy, protocol, TLS, header fields without secrets, bytes and timing")

@@ -17,7 +17,7 @@ type record struct {
 	Status       int                 `json:"status,omitempty"`    // none: the scheme has no such thing, or no head came
 	Header       map[string][]string `json:"header,omitempty"`
 	Type         string              `json:"type,omitempty"`
-	Protocol     string              `json:"protocol,omitempty"` // "http/1.1", "h2"
+	Protocol     string              `json:"protocol,omitempty"` // "http/1.1", "h2", "h3"
 	Bytes        int64               `json:"bytes"`              // of the body, decoded
 	File         string              `json:"file,omitempty"`
 	Redirects    int                 `json:"redirects"`

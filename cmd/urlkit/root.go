@@ -14,9 +14,9 @@ import (
 	"github.com/urlkit/urlkit/urlsession"
 )
 
-const rootLong = `Urlkit loads URLs through a session of package urlsession: data, file, HTTP/1.1 and
-HTTP/2, with App Transport Security, time-outs, redirects, authentication and
-decoding. Flags carry curl's names where curl has the thing.`
+const rootLong = `Urlkit loads URLs through a session of package urlsession: data, file, HTTP/1.1,
+HTTP/2 and HTTP/3, with App Transport Security, time-outs, redirects, authentication,
+cookies, a cache and decoding. Flags carry curl's names where curl has the thing.`
 
 const rootExample = `  urlkit get https://example.com/                  the body, on standard output
   urlkit get -O https://example.com/big.iso        a file: whole, or not there

@@ -125,6 +125,11 @@ func lacks(t *testing.T, what, text string, parts ...string) {
 func TestHelp(t *testing.T) {
 	r := try(t, "get", "--help").want(t, 0)
 	contains(t, "help", r.out, "Examples:", "--upload-file", "Exit status", " 28  a time-out", "130")
+	_, flags, _ := strings.Cut(r.out, "\nWhere bodies go:\n")
+	contains(t, "the flags", flags, "\nWhat is sent:\n", "\nNetwork:\n", "--retry NUMBER", "--allow-insecure-http HOST")
+	if _, rest, _ := strings.Cut(flags, "\nHelp:\n"); strings.Count(rest, "--") != 1 {
+		t.Errorf("flags of no group: %s", rest)
+	}
 	contains(t, "help", try(t, "explain", "--help").want(t, 0).out, "Examples:", "120")
 	contains(t, "help", try(t).want(t, 0).out, "explain", "get", "version", "completion")
 	contains(t, "the version", try(t, "version").want(t, 0).out, "urlkit ", "go1.")
