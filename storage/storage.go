@@ -1,8 +1,8 @@
 // Package storage defines the stores that the loads of a session share. The
-// packages beneath it implement them: storage/cookie, storage/cache and
-// storage/credential. A
-// store is handed to a session in its configuration; several sessions may share
-// one.
+// packages beneath it implement them: storage/cookie, storage/cache,
+// storage/credential and, for permanent credentials, storage/credential/keyring. (What
+// storage/altsvc implements is defined by package protocols, since a protocol uses it.)
+// A store is handed to a session in its configuration; several sessions may share one.
 package storage
 
 import (

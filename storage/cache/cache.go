@@ -41,7 +41,7 @@ type Config struct {
 	// Directory is the folder for the files (Apple's directory); it is made when
 	// something is stored, for the user alone (mode 0700). "": nothing is on a disk.
 	Directory string
-	// Logger is told of damaged files, which are removed. nil: nobody is.
+	// Logger is told of damaged files, which are removed. nil: slog.Default.
 	Logger *slog.Logger
 }
 
@@ -73,7 +73,7 @@ var (
 func New(c Config) *Store {
 	s := &Store{logger: c.Logger, diskCapacity: max(c.DiskCapacity, 0)}
 	if s.logger == nil {
-		s.logger = slog.New(slog.DiscardHandler)
+		s.logger = slog.Default()
 	}
 	s.memory.capacity = max(c.MemoryCapacity, 0)
 	s.setDirectory(c.Directory)
@@ -83,7 +83,9 @@ func New(c Config) *Store {
 
 // Shared is the store of the whole process (Apple's URLCache.shared), of the
 // default capacities. It is in memory until SetDirectory gives it a folder.
-var Shared = sync.OnceValue(func() *Store {
+func Shared() *Store { return shared() }
+
+var shared = sync.OnceValue(func() *Store {
 	return New(Config{MemoryCapacity: DefaultMemoryCapacity, DiskCapacity: DefaultDiskCapacity})
 })
 

@@ -74,7 +74,9 @@ var (
 func NewStore() *Store { return &Store{} }
 
 // Shared is the store of the whole process (Apple's HTTPCookieStorage.shared).
-var Shared = sync.OnceValue(NewStore)
+func Shared() *Store { return shared }
+
+var shared = NewStore()
 
 // None is the store that keeps nothing and sends nothing.
 var None storage.CookieStore = none{}

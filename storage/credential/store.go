@@ -56,7 +56,9 @@ func NewStore() *Store { return &Store{} }
 
 // Shared is the store of the whole process (Apple's
 // URLCredentialStorage.shared).
-var Shared = sync.OnceValue(NewStore)
+func Shared() *Store { return shared }
+
+var shared = NewStore()
 
 // Default implements storage.CredentialStore.
 func (s *Store) Default(_ context.Context, space protocols.ProtectionSpace) (*protocols.Credential, error) {
