@@ -27,7 +27,7 @@ type Response struct {
 	MIMEType string
 	// TextEncodingName is the charset in lower case; "" unknown.
 	TextEncodingName string
-	// Proto is the ALPN name of the protocol spoken ("http/1.1", "h2"); "" none.
+	// Proto is the ALPN name of the protocol spoken ("http/1.1", "h2", "h3"); "" none.
 	Proto string
 	// ContentLength is the length in bytes of Body as given, before content
 	// decoding; -1: unknown. 0 with a Body that is not NoBody counts as unknown.

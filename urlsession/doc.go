@@ -1,10 +1,10 @@
 // Package urlsession loads URLs: Apple's URLSession model, made for Go.
 //
 // A [Session] is made from a [Configuration]. It gives each request to the
-// URLProtocol that claims its scheme: data, file, HTTP/1.1 and HTTP/2 are built
-// in, and Configuration.Protocols adds others. App Transport Security, time-outs,
-// cookies, credentials, redirects and content decoding are the same for all of
-// them.
+// URLProtocol that claims its scheme: data, file, http and https (HTTP/1.1, HTTP/2
+// and HTTP/3) are built in, and Configuration.Protocols adds others. App Transport
+// Security, time-outs, cookies, credentials, the cache, redirects, retries, content
+// decoding and metrics are the same for all of them.
 //
 //	data, resp, err := urlsession.Data(ctx, "https://example.com/")
 //

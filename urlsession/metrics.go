@@ -42,7 +42,7 @@ type TransactionMetrics struct {
 	// URLProtocol is the Go type that loaded it, Scheme the name under which it is
 	// registered.
 	URLProtocol, Scheme string
-	// NetworkProtocolName is the ALPN name: "http/1.1", "h2"; "" none.
+	// NetworkProtocolName is the ALPN name: "http/1.1", "h2", "h3"; "" none.
 	NetworkProtocolName string
 	// Policy is what App Transport Security decided, in words.
 	Policy string
@@ -58,16 +58,16 @@ type TransactionMetrics struct {
 	// ResourceFetchType is where the response came from.
 	ResourceFetchType ResourceFetchType
 	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
-	// heads, as compressed by HTTP/2; -1: the protocol does not tell, as HTTP/2 does of a
-	// request without an answer.
+	// heads, as compressed by HTTP/2; -1: the protocol does not tell, as HTTP/3, and as
+	// HTTP/2 of a request without an answer.
 	RequestHeaderBytesSent, ResponseHeaderBytesReceived int64
 	// BodyBytesBeforeEncoding are the bytes that were read of the request's body,
 	// BodyBytesSent what was sent of it, framing and transfer coding included where the
-	// protocol tells (HTTP does), else as many.
+	// protocol tells (HTTP/1.1 and HTTP/2 do), else as many.
 	BodyBytesBeforeEncoding, BodyBytesSent int64
 	// BodyBytesReceived are the bytes of the response's body as received, framing and
-	// transfer coding included where the protocol tells (HTTP does, of a body that
-	// was read to its end), BodyBytesAfterDecoding those given to the app: none of a
+	// transfer coding included where the protocol tells (HTTP/1.1 and HTTP/2 do, of a
+	// body that was read to its end), BodyBytesAfterDecoding those given to the app: none of a
 	// redirect that is followed, or of an answer to a challenge.
 	BodyBytesReceived, BodyBytesAfterDecoding int64
 	// Cache is what the cache had to say, in words: a hit, stale, revalidated, completed

@@ -23,7 +23,7 @@ type Response struct {
 	MIMEType string
 	// TextEncodingName is the charset in lower case; "" unknown.
 	TextEncodingName string
-	// Proto is the ALPN name of the protocol spoken ("http/1.1", "h2"); "" none.
+	// Proto is the ALPN name of the protocol spoken ("http/1.1", "h2", "h3"); "" none.
 	Proto string
 	// ContentLength is the length of the body on the wire; -1 unknown (Apple's
 	// expectedContentLength).

@@ -44,7 +44,7 @@ func login(ctx context.Context, out io.Writer, o *origin) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%d after %d requests: %s", resp.StatusCode, len(metrics.Transactions), data)
+		fmt.Fprintf(out, "%d, requests: %d: %s", resp.StatusCode, len(metrics.Transactions), data)
 	}
 	if asked != 1 {
 		return fmt.Errorf("the delegate was asked %d times", asked)

@@ -21,7 +21,7 @@ func TestTour(t *testing.T) {
 	if !strings.Contains(refusals, "100 %") || !strings.Contains(refusals, "134217728 bytes over h2, TLS 1.3") {
 		t.Errorf("no whole download: %q", refusals)
 	}
-	const login = "\"the tour\" asks for a login by HTTPDigest SHA-256.\n200 after 2 requests: Hello Alice\n200 after 1 requests: Hello Alice\n"
+	const login = "\"the tour\" asks for a login by HTTPDigest SHA-256.\n200, requests: 2: Hello Alice\n200, requests: 1: Hello Alice\n"
 	if !strings.Contains(refusals, login) {
 		t.Errorf("no login: %q", refusals)
 	}
