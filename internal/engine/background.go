@@ -37,8 +37,9 @@ func (e *Engine) revalidate(h *hop) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), longestBackground)
 	b.keys[key] = cancel
-	req := *h.given
-	req.URL, req.Body, req.Trace = h.request.URL, nil, nil
+	given := *h.given
+	given.URL, given.Body, given.Trace = h.request.URL, nil, nil
+	req := given.Clone() // what was given is the app's again once it has its response
 	b.running.Go(func() {
 		defer func() {
 			cancel()
@@ -46,7 +47,7 @@ func (e *Engine) revalidate(h *hop) {
 			defer b.mu.Unlock()
 			delete(b.keys, key)
 		}()
-		e.validateNow(ctx, &req)
+		e.validateNow(ctx, req)
 	})
 }
 

@@ -54,7 +54,7 @@ func (h *hop) cache() (*protocols.Response, error) {
 	method := h.request.Method
 	reads := (method == http.MethodGet || method == http.MethodHead) && h.request.Body == nil &&
 		h.request.Bind == "" // what is said over a connection that was let in is for its user
-	if store == nil || h.of.task.Uncached || !reads || !web && !mayBeStored(scheme) {
+	if store == nil || h.of.task.Uncached || !reads || !web && (!mayBeStored(scheme) || h.forSomebody()) {
 		if policy == protocols.ReturnCacheDontLoad && (web || h.match.Security != protocols.Local) {
 			return nil, notStored("such a load goes past the cache")
 		}
@@ -87,6 +87,10 @@ func mayBeStored(scheme string) bool {
 		return true
 	}
 }
+
+// forSomebody tells whether a request names its user where no field of it does, and the
+// key does not either.
+func (h *hop) forSomebody() bool { return h.request.URL.User != nil || h.request.Credential != nil }
 
 // cachePolicy is the request's policy, else that of the request for which it is
 // made, else the session's.
@@ -290,6 +294,8 @@ func (h *hop) explainCache() string {
 		return "none is kept"
 	case scheme != "http" && scheme != "https" && !mayBeStored(scheme):
 		return "not for the scheme " + scheme
+	case scheme != "http" && scheme != "https" && h.forSomebody():
+		return "not for what is somebody's"
 	case method != http.MethodGet && method != http.MethodHead:
 		if httpcache.Invalidates(method, http.StatusOK) {
 			return "not for " + method + "; what is stored for the URL goes if it succeeds"

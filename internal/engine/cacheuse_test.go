@@ -2,11 +2,17 @@ package engine_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/urlkit/urlkit/internal/engine"
+	"github.com/urlkit/urlkit/internal/leak"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
 )
@@ -88,4 +94,126 @@ func TestPanicWhereTheAppIsAsked(t *testing.T) {
 	if open := store.open.Load(); err == nil || open != 0 {
 		t.Errorf("%v, %d writers are open", err, open)
 	}
+}
+
+// What is stored does not change with what the app does to its request and response.
+func TestAppChangesWhatWasCached(t *testing.T) {
+	leak.Check(t)
+	reached, onward := make(chan struct{}), make(chan struct{})
+	var asked atomic.Int32
+	e := open(t, engine.Config{Cache: newMemory()}, serving(func(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
+		if asked.Add(1) == 3 { // in the background
+			close(reached)
+			<-onward
+			if got := req.Header.Get("X-Mine"); got != "1" || req.URL.Path != "/" {
+				t.Errorf("validated with %q, %s", got, req.URL)
+			}
+		}
+
+		return reply(200, "", "Cache-Control", "max-age=0, stale-while-revalidate=60", "Etag", `"1"`, "X-Own", "1"), nil
+	}))
+	req := request(t, "GET", "http://host/")
+	req.Header.Set("X-Mine", "1")
+	head := req.Clone()
+	head.Method = "HEAD"
+	if _, _, err := fetch(e, req, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, resp, err := fetch(e, head, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Header["X-Own"][0] = "2"
+	if _, resp, err = fetch(e, req, nil); err != nil || resp.Header.Get("X-Own") != "1" {
+		t.Errorf("%v, %v", resp, err)
+	}
+	<-reached
+	req.Header["X-Mine"][0] = "2"
+	req.Header.Set("X-More", "2")
+	req.URL.Path = "/other"
+	close(onward)
+	e.WaitForBackground()
+}
+
+// What a protocol without Authorization loads for somebody goes past the cache: the key
+// does not tell who it is for.
+func TestCacheOfSomebody(t *testing.T) {
+	e := open(t, engine.Config{Cache: newMemory()}, scheme("custom", protocols.Local, func(_ context.Context, _ protocols.Client, req *protocols.Request) (*protocols.Response, error) {
+		resp := reply(0, "for "+req.URL.User.Username())
+		if req.Credential != nil {
+			resp = reply(0, "for "+req.Credential.User)
+		}
+		resp.CacheStoragePolicy = protocols.StorageAllowed
+
+		return resp, nil
+	}))
+	for _, who := range []string{"a@", "b@", "", "c"} {
+		req := request(t, "GET", "custom://"+who+"host/")
+		if who == "c" {
+			req = request(t, "GET", "custom://host/")
+			req.Credential = &protocols.Credential{User: who}
+		}
+		req.CachePolicy = protocols.ReturnCacheElseLoad
+		if body, _, err := fetch(e, req, nil); err != nil || body != "for "+strings.TrimSuffix(who, "@") {
+			t.Errorf("%q: %q, %v", who, body, err)
+		}
+	}
+}
+
+// Vary may name a field that was added to one transaction.
+func TestVaryNamesAnAddedField(t *testing.T) {
+	e := open(t, engine.Config{Cache: newMemory()}, serving(func(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
+		return reply(200, req.Header.Get("X-Tenant"), "Cache-Control", "max-age=60", "Vary", "X-Tenant"), nil
+	}))
+	for _, tenant := range []string{"a", "b", ""} {
+		task := &engine.Task{Fields: func(*protocols.Request) http.Header {
+			if tenant == "" {
+				return nil
+			}
+
+			return http.Header{"X-Tenant": {tenant}}
+		}}
+		if body, _, err := fetch(e, request(t, "GET", "http://host/"), task); err != nil || body != tenant {
+			t.Errorf("%q: %q, %v", tenant, body, err)
+		}
+	}
+}
+
+// Those who wait for a load wait for it, and not for what its protocol loads.
+func TestCoalescingAndInnerLoads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, control := range []string{"no-store", "max-age=60"} {
+			var asked atomic.Int32
+			e := open(t, engine.Config{Cache: newMemory()},
+				scheme("http", protocols.Local, func(ctx context.Context, c protocols.Client, _ *protocols.Request) (*protocols.Response, error) {
+					asked.Add(1)
+					<-time.After(time.Second)
+					inner, err := c.Load(ctx, request(t, "GET", "https://inner/"))
+					if err != nil {
+						return nil, err
+					}
+					if _, err := io.Copy(io.Discard, inner.Body); err != nil {
+						return nil, err
+					}
+					<-time.After(time.Second)
+
+					return reply(200, "text", "Cache-Control", "max-age=60"), inner.Body.Close()
+				}),
+				scheme("https", protocols.Local, func(context.Context, protocols.Client, *protocols.Request) (*protocols.Response, error) {
+					return reply(200, "inner", "Cache-Control", control), nil
+				}))
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					if body, _, err := fetch(e, request(t, "GET", "http://host/"), nil); err != nil || body != "text" {
+						t.Errorf("%q, %v", body, err)
+					}
+				})
+			}
+			all.Wait()
+			if n := asked.Load(); n != 1 {
+				t.Errorf("%s: the origin was asked %d times", control, n)
+			}
+		}
+	})
 }

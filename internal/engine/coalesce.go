@@ -162,6 +162,13 @@ func (l *load) promise() {
 	}
 }
 
+// settle is the load's, unless the hop is an inner one: nobody waits for that.
+func (h *hop) settle(useful bool) {
+	if h.outer == nil {
+		h.of.settle(useful)
+	}
+}
+
 // settle says that the load's response is stored, and whether it is of use to others.
 func (l *load) settle(useful bool) {
 	f := l.lead.Load()

@@ -78,7 +78,7 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 	fresh.Conn, fresh.Reused = resp.Conn, resp.Reused
 	useful := h.keeps(old, resp) && e.config.Cache.Update(h, old, changed) == nil && e.cacheRules.Fresh(changed, c.came)
 	e.flights.remember(c.flightKey(), useful)
-	h.of.settle(useful)
+	h.settle(useful)
 
 	return fresh, nil
 }
@@ -136,7 +136,7 @@ func (h *hop) completed(resp *protocols.Response) (*protocols.Response, error) {
 		return h.reload(resp, "the stored response is gone: "+err.Error())
 	}
 	c.served = servedCompleted
-	h.of.leave()
+	h.settle(false)
 	joined := new(protocols.Response)
 	h.storedHead(joined, e.cacheRules.Updated(v.Entry, resp.Header, c.requested, c.came))
 	joined.Conn, joined.Reused = resp.Conn, resp.Reused
@@ -180,7 +180,7 @@ func (h *hop) serveStale() *protocols.Response {
 
 		return nil
 	}
-	h.of.leave()
+	h.settle(false)
 
 	return resp
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 
 	"github.com/urlkit/urlkit/internal/httpcache"
@@ -20,6 +21,7 @@ func (h *hop) store(resp *protocols.Response) {
 	if c == nil || c.served != notServed || c.query.Method != http.MethodGet || c.decided.Action == httpcache.Refuse {
 		return
 	}
+	h.chooseByAdded(resp)
 	if why := h.unstorable(resp); why != "" {
 		h.unstored(resp, why)
 
@@ -44,6 +46,19 @@ func (h *hop) store(resp *protocols.Response) {
 		return
 	}
 	h.write(resp, &storing{writer: writer, entry: entry, expected: entry.Length, useful: useful})
+}
+
+// chooseByAdded counts the fields that were added to the transaction among the
+// request's, where Vary may name one.
+func (h *hop) chooseByAdded(resp *protocols.Response) {
+	q := &h.cached.query
+	if len(h.added) == 0 || len(resp.Header["Vary"]) == 0 {
+		return
+	}
+	header := make(http.Header, len(q.Header)+len(h.added))
+	maps.Copy(header, q.Header)
+	maps.Copy(header, h.added)
+	q.Header = header
 }
 
 // unstorable tells why a response is not stored; "": it may be.
@@ -71,17 +86,35 @@ func (h *hop) unstorable(resp *protocols.Response) string {
 // unstored notes why, and lets go what is stored for the same request: it is of an
 // earlier version.
 func (h *hop) unstored(resp *protocols.Response, why string) {
-	c := h.cached
+	c, e := h.cached, h.of.engine
 	c.note(false, why)
 	h.useful(false)
-	old := c.decided.Entry
-	if old == nil || resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusGone {
+	asked := e.cacheRules.Request(c.query.Header)
+	if asked.Has(httpcache.RequestNoStore) || resp.StatusCode == http.StatusNotModified ||
+		resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusGone {
 		return
 	}
-	asked := h.of.engine.cacheRules.Request(c.query.Header)
-	if !asked.Has(httpcache.RequestNoStore) {
-		_ = h.of.engine.config.Cache.Remove(h, old.Key, old)
+	if old := h.earlier(); old != nil {
+		_ = e.config.Cache.Remove(h, old.Key, old)
 	}
+}
+
+// earlier is what is stored for the same request; nil: nothing is. A reload has not
+// looked yet, and a part says nothing of the whole.
+func (h *hop) earlier() *storage.CacheEntry {
+	c, e := h.cached, h.of.engine
+	switch c.query.Policy {
+	case protocols.ReloadIgnoringLocalCache, protocols.ReloadIgnoringLocalAndRemoteCache:
+	default:
+		return c.decided.Entry
+	}
+	if len(c.query.Header["Range"]) > 0 {
+		return nil
+	}
+	entries, _ := e.config.Cache.Lookup(h, c.query.Key)
+	old, _ := e.cacheRules.Select(&c.query, entries)
+
+	return old
 }
 
 // unwritten is the reason that the store has.
@@ -96,10 +129,11 @@ func unwritten(err error) string {
 // useful says whether the response will be of use to those who wait for it.
 func (h *hop) useful(useful bool) {
 	h.of.engine.flights.remember(h.cached.flightKey(), useful)
-	if useful {
+	switch {
+	case !useful:
+		h.settle(false)
+	case h.outer == nil:
 		h.of.promise()
-	} else {
-		h.of.leave()
 	}
 }
 

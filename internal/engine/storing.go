@@ -113,7 +113,7 @@ func (s *storing) abort(why string) {
 	s.writer.Abort()
 	s.writer = nil
 	s.hop.cached.note(false, why)
-	s.hop.of.leave()
+	s.hop.settle(false)
 }
 
 // finish stores the response if all of it has come. ended: the body has told so
@@ -139,13 +139,13 @@ func (s *storing) finish(ended bool) {
 	defer writer.Abort() // also where the app panics
 	if why := s.commit(writer); why != "" {
 		s.hop.cached.note(false, why)
-		s.hop.of.leave()
+		s.hop.settle(false)
 		s.hop.removeEmpty(s.entry)
 
 		return
 	}
 	s.hop.cached.note(true, "")
-	s.hop.of.settle(s.useful)
+	s.hop.settle(s.useful)
 }
 
 // commit asks the app, and stores; what it returns is why not.

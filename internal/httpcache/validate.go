@@ -3,6 +3,7 @@ package httpcache
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,8 +94,8 @@ func (r Rules) Updated(e *storage.CacheEntry, h http.Header, requested, came tim
 		dropped = nil
 	}
 	for name, lines := range h {
-		if !r.bodys(name) && !contains(dropped, name) {
-			changed.Header[name] = lines
+		if !r.bodys(name) && !slices.Contains(dropped, name) {
+			changed.Header[name] = slices.Clone(lines)
 		}
 	}
 	if _, ok := h["Date"]; !ok {
@@ -127,16 +128,6 @@ func (r Rules) bodys(name string) bool {
 	default:
 		return false
 	}
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-
-	return false
 }
 
 func contentType(value string) (mediaType, charset string) {
