@@ -98,14 +98,7 @@ func faultRun(t *testing.T, requests int) {
 	leak.Check(t)
 	leak.CheckFiles(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	seed := rand.Uint64()
-	if text := os.Getenv("URLKIT_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d", seed)
+	seed := faultSeed(t)
 	run := &counts{ended: make(map[string]int)}
 	for i, wire := range wires {
 		base := newRelay(t, serve(t, wire, http.HandlerFunc(faultOrigin)), randomFaults(seed+uint64(i)))
@@ -121,19 +114,42 @@ func faultRun(t *testing.T, requests int) {
 			run.make(t, s, name, base, seed, requests/(2*len(wires))+1)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(run.ended)) {
-		t.Logf("seed %d: %-36s %d", seed, name, run.ended[name])
+	run.report(t, seed)
+}
+
+// faultSeed is the seed of a run, told.
+func faultSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("URLKIT_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d", seed)
+
+	return seed
+}
+
+// counts is how many requests ended in which way.
+type counts struct {
+	http3 bool // the requests assume that the server speaks it
+
+	mu    sync.Mutex
+	ended map[string]int
+}
+
+// report tells how the requests of a run ended, and looks for what they have left.
+func (c *counts) report(t *testing.T, seed uint64) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(c.ended)) {
+		t.Logf("seed %d: %-36s %d", seed, name, c.ended[name])
 	}
 	left, err := os.ReadDir(os.TempDir())
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-}
-
-// counts is how many requests ended in which way.
-type counts struct {
-	mu    sync.Mutex
-	ended map[string]int
 }
 
 func (c *counts) add(name string, err error) {
@@ -157,7 +173,7 @@ func (c *counts) make(t *testing.T, s *urlsession.Session, name, base string, se
 		wg.Go(func() {
 			for i := range next {
 				began := time.Now()
-				err := faultRequest(t, s, base, seed+uint64(i))
+				err := c.request(t, s, base, seed+uint64(i))
 				if took := time.Since(began); took > faultResourceTimeout+faultSlack {
 					t.Errorf("%s, request %d took %v", name, i, took)
 				}
@@ -176,8 +192,8 @@ func (c *counts) make(t *testing.T, s *urlsession.Session, name, base string, se
 	wg.Wait()
 }
 
-// faultRequest makes one random request, and checks what came.
-func faultRequest(t *testing.T, s *urlsession.Session, base string, seed uint64) error {
+// request makes one random request, and checks what came.
+func (c *counts) request(t *testing.T, s *urlsession.Session, base string, seed uint64) error {
 	random := rand.New(rand.NewPCG(seed, 3))
 	size := logarithmic(random, 300_000)
 	want := randomBytes(seed, size)
@@ -185,14 +201,16 @@ func faultRequest(t *testing.T, s *urlsession.Session, base string, seed uint64)
 	url := fmt.Sprintf("%s%s?seed=%d&size=%d", base, kind, seed, size)
 	ctx, cancel := context.WithTimeout(t.Context(), faultResourceTimeout+faultSlack)
 	defer cancel()
+	req := get(t, strings.Replace(url, "download", "/plain", 1))
+	if kind == "/echo" {
+		req = request(t, []string{http.MethodPut, http.MethodPost}[random.IntN(2)], url, urlsession.BytesBody(want))
+	}
+	req.AssumesHTTP3Capable = c.http3
 	var got []byte
 	var err error
 	switch kind {
-	case "/echo":
-		method := []string{http.MethodPut, http.MethodPost}[random.IntN(2)]
-		got, _, err = s.Data(ctx, request(t, method, url, urlsession.BytesBody(want)))
 	case "download":
-		task := s.DownloadTask(get(t, strings.Replace(url, kind, "/plain", 1)))
+		task := s.DownloadTask(req)
 		task.SaveTo = filepath.Join(t.TempDir(), "file")
 		task.Resume()
 		if err = task.Wait(ctx); ctx.Err() != nil {
@@ -205,7 +223,7 @@ func faultRequest(t *testing.T, s *urlsession.Session, base string, seed uint64)
 		}
 		_ = os.Remove(task.SaveTo)
 	default:
-		got, _, err = s.Data(ctx, get(t, url))
+		got, _, err = s.Data(ctx, req)
 	}
 	if err == nil && !bytes.Equal(got, want) {
 		t.Errorf("%s gave %d bytes that are not the %d right ones", url, len(got), len(want))

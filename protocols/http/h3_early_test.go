@@ -158,8 +158,8 @@ func TestBodyFailsEarly3(t *testing.T) {
 	})
 	connectAnew(t, l, server.URL)
 	relay := newRelay3(t, strings.TrimPrefix(server.URL, "https://"), nil)
-	relay.die()
-	client.packet.Store(&relay.addr)
+	relay.Die()
+	client.packet.Store(&relay.Addr)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	outcomes := map[string]chan error{"GET": make(chan error, 1), "POST": make(chan error, 1)}
@@ -186,7 +186,7 @@ func TestBodyFailsEarly3(t *testing.T) {
 			return false
 		})
 	}
-	relay.revive()
+	relay.Revive()
 	if err := <-outcomes["GET"]; err != nil {
 		t.Error(err)
 	}

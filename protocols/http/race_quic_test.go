@@ -14,10 +14,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urlkit/urlkit/internal/http3server"
 	"github.com/urlkit/urlkit/protocols"
 )
 
 func hello(w nethttp.ResponseWriter, r *nethttp.Request) { _, _ = io.WriteString(w, r.Proto) }
+
+// newRelay3 starts a relay that ends with the test.
+func newRelay3(t testing.TB, target string, random *rand.Rand) *http3server.Relay {
+	t.Helper()
+	r, err := http3server.NewRelay(target, random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+
+	return r
+}
 
 // closedPort is a UDP port where nothing listens.
 func closedPort(t testing.TB) string {
@@ -120,11 +137,11 @@ func TestCoolDownDoubles(t *testing.T) {
 func TestNothingButHTTP3(t *testing.T) {
 	l, client, server := start3(t, "", Config{HTTP3HeadStart: time.Millisecond}, hello)
 	relay := newRelay3(t, strings.TrimPrefix(server.URL, "https://"), nil)
-	client.packet.Store(&relay.addr)
+	client.packet.Store(&relay.Addr)
 	if proto, _ := get3(t, l, server.URL, true); proto != "h3" {
 		t.Errorf("by %s", proto)
 	}
-	relay.die()
+	relay.Die()
 	other := loaderFor(t, client, Config{HTTP3HeadStart: time.Millisecond}, true)
 	other.pool.patience = 300 * time.Millisecond
 	req := request3(t, "GET", server.URL, nil)
@@ -149,8 +166,8 @@ func TestDiesInMidDownload(t *testing.T) {
 	})
 	l.pool.http3.idle = time.Second
 	relay := newRelay3(t, strings.TrimPrefix(server.URL, "https://"), nil)
-	relay.dieAfter(4 << 20)
-	client.packet.Store(&relay.addr)
+	relay.DieAfter(4 << 20)
+	client.packet.Store(&relay.Addr)
 	req := request3(t, "GET", server.URL+"/big", nil)
 	req.AssumesHTTP3Capable = true
 	resp, body, err := fetch(t.Context(), l, req)
@@ -168,11 +185,11 @@ func TestDiesInMidDownload(t *testing.T) {
 func TestDiesWhileIdle(t *testing.T) {
 	l, client, server := start3(t, "h2", Config{}, hello)
 	relay := newRelay3(t, strings.TrimPrefix(server.URL, "https://"), nil)
-	client.packet.Store(&relay.addr)
+	client.packet.Store(&relay.Addr)
 	if proto, _ := get3(t, l, server.URL, true); proto != "h3" {
 		t.Fatal(proto)
 	}
-	relay.die()
+	relay.Die()
 	began := time.Now()
 	_, _, err := fetch(t.Context(), l, request3(t, "GET", server.URL, nil))
 	if took := time.Since(began); !errors.Is(err, protocols.ErrStaleConnection) || took > acknowledged+3*time.Second {
@@ -197,7 +214,7 @@ func TestBadNetwork(t *testing.T) {
 	})
 	l.pool.patience = 20 * time.Second
 	relay := newRelay3(t, strings.TrimPrefix(server.URL, "https://"), rng)
-	client.packet.Store(&relay.addr)
+	client.packet.Store(&relay.Addr)
 	errs := make(chan error)
 	for worker := range 5 {
 		go func() {

@@ -1,23 +1,24 @@
-//go:build !urlkit_nohttp3
-
-package http
+package http3server
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"sync"
-	"testing"
 	"time"
 )
 
-// relay3 passes datagrams on to a server and back, badly. It ends with the test.
-type relay3 struct {
-	addr   string
+// Relay passes datagrams on to a server and back, well or badly. It is safe for
+// concurrent use.
+type Relay struct {
+	// Addr is its address, "127.0.0.1:port", which clients take for the server's.
+	Addr string
+
 	front  net.PacketConn
 	target *net.UDPAddr
 
 	mu      sync.Mutex
-	rng     *rand.Rand // nil: everything passes
+	random  *rand.Rand // nil: everything passes
 	dead    bool       // nothing passes
 	passed  int        // bytes to the client
 	dieAt   int        // of passed; 0: never
@@ -26,37 +27,42 @@ type relay3 struct {
 	running sync.WaitGroup
 }
 
-func newRelay3(t testing.TB, target string, rng *rand.Rand) *relay3 {
-	t.Helper()
-	front, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+// NewRelay starts a relay before the server at an address. random decides which
+// datagrams are lost, repeated and late; with nil all pass. Close it in the end.
+func NewRelay(target string, random *rand.Rand) (*Relay, error) {
 	to, err := net.ResolveUDPAddr("udp", target)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	r := &relay3{addr: front.LocalAddr().String(), front: front, target: to, rng: rng, backs: make(map[string]*net.UDPConn)}
+	front, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	r := &Relay{Addr: front.LocalAddr().String(), front: front, target: to, random: random, backs: make(map[string]*net.UDPConn)}
 	r.running.Go(r.forth)
-	t.Cleanup(func() {
-		r.front.Close()
-		r.mu.Lock()
-		for _, b := range r.backs {
-			b.Close()
-		}
-		r.dead = true
-		for _, timer := range r.late {
-			timer.Stop()
-		}
-		r.mu.Unlock()
-		r.running.Wait()
-	})
 
-	return r
+	return r, nil
+}
+
+// Close ends it, with all that it holds back.
+func (r *Relay) Close() error {
+	err := r.front.Close()
+	r.mu.Lock()
+	for _, b := range r.backs {
+		err = errors.Join(err, b.Close())
+	}
+	r.dead = true
+	for _, timer := range r.late {
+		timer.Stop()
+	}
+	r.mu.Unlock()
+	r.running.Wait()
+
+	return err
 }
 
 // forth passes what clients send.
-func (r *relay3) forth() {
+func (r *Relay) forth() {
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := r.front.ReadFrom(buf)
@@ -64,6 +70,11 @@ func (r *relay3) forth() {
 			return
 		}
 		r.mu.Lock()
+		if r.dead {
+			r.mu.Unlock()
+
+			continue
+		}
 		b := r.backs[from.String()]
 		if b == nil {
 			if b, err = net.DialUDP("udp", nil, r.target); err != nil {
@@ -81,7 +92,7 @@ func (r *relay3) forth() {
 }
 
 // back passes what the server sends to one client.
-func (r *relay3) back(b *net.UDPConn, to net.Addr) {
+func (r *Relay) back(b *net.UDPConn, to net.Addr) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := b.Read(buf)
@@ -98,22 +109,22 @@ func (r *relay3) back(b *net.UDPConn, to net.Addr) {
 	}
 }
 
-// dieAfter makes it a black hole once so many bytes have come from the server.
-func (r *relay3) dieAfter(bytes int) {
+// DieAfter makes it a black hole once so many bytes have come from the server.
+func (r *Relay) DieAfter(bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dieAt = bytes
 }
 
-// die makes it a black hole.
-func (r *relay3) die() {
+// Die makes it a black hole.
+func (r *Relay) Die() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dead = true
 }
 
-// revive ends that.
-func (r *relay3) revive() {
+// Revive ends that.
+func (r *Relay) Revive() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dead = false
@@ -121,21 +132,21 @@ func (r *relay3) revive() {
 
 // pass drops one datagram of 20, repeats one of 25, and holds back one of 10 for up
 // to 20 ms, past others.
-func (r *relay3) pass(p []byte, send func([]byte)) {
+func (r *Relay) pass(p []byte, send func([]byte)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.dead {
 		return
 	}
 	times, wait := 1, time.Duration(0)
-	if r.rng != nil {
-		switch n := r.rng.IntN(100); {
+	if r.random != nil {
+		switch n := r.random.IntN(100); {
 		case n < 5:
 			return
 		case n < 9:
 			times = 2
 		case n < 19:
-			wait = time.Duration(r.rng.IntN(20)) * time.Millisecond
+			wait = time.Duration(r.random.IntN(20)) * time.Millisecond
 		}
 	}
 	if wait == 0 {
