@@ -11,7 +11,8 @@ import (
 const explainLong = `Explain says what loading the URL would do, stage by stage, and sends nothing: which
 protocol takes it, what App Transport Security decides and which key would allow it,
 which way it goes, what the cache would do, what is known of HTTP/3, and how
-redirects would be followed. It begins as get does: with nothing stored or known.
+redirects would be followed. It begins as get does: with nothing stored or known but
+what get has kept in the folder of --cache and the file of --alt-svc.
 
 The exit status is 0 where the request would be sent, else the one with which get
 would refuse it: 120 for App Transport Security, 1 for a scheme that nobody takes, 3
@@ -20,11 +21,13 @@ for a malformed URL.`
 const explainExample = `  urlkit explain https://example.com/
   urlkit explain -X POST -H 'Content-Type: text/plain' https://example.com/up
   urlkit explain http://example.com/ || echo refused
+  urlkit explain --cache ~/.cache/urlkit --alt-svc alt-svc.json https://example.com/
   urlkit explain --allow-insecure-http example.com --json http://example.com/`
 
 func newExplain(std streams) *cobra.Command {
 	var (
 		o      explainOptions
+		stores storeOptions
 		policy policyOptions
 	)
 	command := &cobra.Command{
@@ -41,13 +44,23 @@ func newExplain(std streams) *cobra.Command {
 	flags.StringVarP(&o.method, "request", "X", "", "the `METHOD`")
 	flags.StringArrayVarP(&o.headers, "header", "H", nil, "a header field, as for get: `LINE`")
 	flags.BoolVar(&o.http3, "http3", false, "as for get: try HTTP/3 at once")
+	stores.register(flags)
 	policy.register(flags)
 	flags.BoolVar(&o.json, "json", false, "print a JSON record")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		configuration := urlsession.EphemeralConfiguration()
 		configuration.ATS = policy.policy()
 
-		return o.explain(command, std, configuration, args[0])
+		end, err := stores.open(command.Context(), &configuration)
+		if err != nil {
+			return err
+		}
+		err = o.explain(command, std, configuration, args[0])
+		if failure := end(); err == nil {
+			err = failure
+		}
+
+		return err
 	}
 
 	return command

@@ -31,6 +31,9 @@ Cookies that a server sets are kept for the other URLs of the command; -b and -c
 and write them. What -b names as 'NAME=VALUE' goes to the hosts of the URLs only, and
 is not written.
 
+Nothing else outlives the command, unless --cache names a folder for responses and
+--alt-svc a file for what is known of HTTP/3. -v tells what the cache had to say.
+
 SIGINT or SIGTERM cancels everything; files that are not whole are removed. A second
 one kills at once. If several URLs fail, the exit status is that of the first of
 them on the command line.
@@ -46,6 +49,7 @@ const getExample = `  urlkit get https://example.com/
   tar c . | urlkit get -T - https://example.com/up/all.tar
   urlkit get -f -s -S -o out https://example.com/ || echo failed
   urlkit get -b cookies.txt -c cookies.txt https://example.com/
+  urlkit get -v --cache ~/.cache/urlkit --alt-svc alt-svc.json https://example.com/
   urlkit get --json https://example.com/ | jq .timing.total
   urlkit get -v data:,Hello`
 

@@ -39,3 +39,34 @@ func TestHTTP3Flags(t *testing.T) {
 	r = try(t, "explain", "https://127.0.0.1:"+port+"/").want(t, 0)
 	contains(t, "the explanation", r.out, "nothing is known")
 }
+
+// What a server says of HTTP/3 is known to the next command, and told.
+func TestAltSvcFlag(t *testing.T) {
+	leak.Check(t)
+	var port string
+	s, err := http3server.Start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Alt-Svc", `h3=":`+port+`"`)
+		_, _ = io.WriteString(w, r.Proto)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, port, _ = net.SplitHostPort(s.Addr)
+	model := httptest.NewTLSServer(nil) // has the same certificate
+	defer model.Close()
+	dir := t.TempDir()
+	ca := write(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: model.Certificate().Raw})))
+	known := filepath.Join(dir, "alt-svc")
+	const told = "by Alt-Svc or the DNS"
+	lacks(t, "the first explanation", try(t, "explain", "--alt-svc", known, s.URL).want(t, 0).out, told)
+	r := try(t, "get", "-v", "--cacert", ca, "--alt-svc", known, s.URL).want(t, 0)
+	contains(t, "the first report", r.err, "* http/3, next time: at "+s.Addr+", "+told)
+	contains(t, "the explanation", try(t, "explain", "--alt-svc", known, s.URL).want(t, 0).out, "at "+s.Addr+", "+told)
+	lacks(t, "the explanation without the file", try(t, "explain", s.URL).want(t, 0).out, told)
+	if second := try(t, "get", "-s", "--cacert", ca, "--alt-svc", known, s.URL).want(t, 0); r.out != "HTTP/2.0" || second.out != "HTTP/3.0" {
+		t.Errorf("by %s, then by %s", r.out, second.out)
+	}
+	try(t, "get", "--alt-svc", dir, s.URL).want(t, exitRead)
+	try(t, "explain", "--alt-svc", dir, s.URL).want(t, exitRead)
+}

@@ -20,6 +20,7 @@ type options struct {
 	message messageOptions
 	session sessionOptions
 	cookies cookieOptions
+	stores  storeOptions
 
 	outputs    outputs
 	createDirs bool
@@ -42,6 +43,7 @@ func (o *options) groups() []flagGroup {
 		newGroup("Redirects, statuses, logins and cookies", o.registerAnswers, o.cookies.register),
 		newGroup("TLS and policy", o.session.registerTLS, o.session.policy.register),
 		newGroup("Network", o.session.registerNetwork),
+		newGroup("What is kept beyond the command", o.stores.register),
 		newGroup("What is told", o.registerReports),
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -32,6 +33,27 @@ func report(o *outcome) string {
 	}
 
 	return b.String()
+}
+
+// outlook is what is known now of HTTP/3 where the transfer ended: that it did not work,
+// say, and is left alone for a while; "": nothing is to be said of it.
+func (r *runner) outlook(ctx context.Context, o *outcome) string {
+	n := len(o.metrics.Transactions)
+	if n == 0 {
+		return ""
+	}
+	last := o.metrics.Transactions[n-1].Request
+	e, err := r.session.Explain(ctx, &urlsession.Request{URL: last.URL, AssumesHTTP3Capable: last.AssumesHTTP3Capable})
+	if err != nil {
+		return "" // it stands in the report
+	}
+	for _, s := range e.Steps {
+		if s.Stage == "http/3" {
+			return fmt.Sprintf("* http/3, next time: %s\n", printable(s.Verdict))
+		}
+	}
+
+	return ""
 }
 
 func reportRequest(b *strings.Builder, number int, t *urlsession.TransactionMetrics) {

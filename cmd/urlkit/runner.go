@@ -19,7 +19,8 @@ const parallel = 6
 type runner struct {
 	options *options
 	session *urlsession.Session
-	log     *har.Writer // of --har; nil: none
+	log     *har.Writer  // of --har; nil: none
+	end     func() error // of the stores, after the session's
 	std     streams
 	display display
 
@@ -45,15 +46,18 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 	} else if err != nil {
 		return err
 	}
-	r, err := newRunner(o, std, jar, len(list))
+	r, err := newRunner(ctx, o, std, jar, len(list))
 	if err != nil {
 		return err
 	}
-	defer r.session.Close()
 	r.display = o.newDisplay(std, list)
 	r.loadAll(ctx, list)
 	r.display.close()
 	err = r.conclude(ctx)
+	_ = r.session.Close()
+	if failure := r.end(); failure != nil && err == nil {
+		err = failure
+	}
 	if failure := o.cookies.save(ctx, std, jar); failure != nil && err == nil {
 		err = failure
 	}
@@ -67,15 +71,19 @@ func get(ctx context.Context, std streams, o *options, urls []string) error {
 }
 
 // newRunner makes what loads a number of URLs; its session is to be closed.
-func newRunner(o *options, std streams, jar *cookieJar, urls int) (*runner, error) {
+func newRunner(ctx context.Context, o *options, std streams, jar *cookieJar, urls int) (*runner, error) {
 	configuration, err := o.session.configuration()
 	if err != nil {
 		return nil, err
 	}
 	configuration.Cookies = jar
-	log, err := o.record(&configuration)
+	end, err := o.stores.open(ctx, &configuration)
 	if err != nil {
 		return nil, err
+	}
+	log, err := o.record(&configuration)
+	if err != nil {
+		return nil, errors.Join(err, end())
 	}
 	session, err := urlsession.New(configuration, nil)
 	if err != nil {
@@ -83,11 +91,11 @@ func newRunner(o *options, std streams, jar *cookieJar, urls int) (*runner, erro
 			log.Discard()
 		}
 
-		return nil, failed(exitUsage, "%w", err)
+		return nil, errors.Join(failed(exitUsage, "%w", err), end())
 	}
 
 	return &runner{
-		options: o, session: session, log: log, std: std,
+		options: o, session: session, log: log, end: end, std: std,
 		claimed: make(map[string]bool), records: make([]*outcome, urls),
 	}, nil
 }
@@ -166,7 +174,7 @@ func (r *runner) stopped(ctx context.Context, t *transfer) *outcome {
 // finish reports how a transfer ended.
 func (r *runner) finish(ctx context.Context, place int, o *outcome) {
 	if r.options.verbose {
-		_, _ = r.display.Write([]byte(report(o)))
+		_, _ = r.display.Write([]byte(report(o) + r.outlook(ctx, o)))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
