@@ -22,7 +22,7 @@ const Redacted = "REDACTED"
 //   - the values of all cookies;
 //   - header fields, parameters of a query or a fragment, fields of a form, and members
 //     of JSON texts whose name has token, secret, password, passwd, passphrase, apikey,
-//     accesskey, privatekey, signature, credential, authorization, sessionid, csrf or
+//     accesskey, authkey, privatekey, signature, credential, authorization, sessionid, csrf or
 //     xsrf in it, or is auth, jwt, pass, pin, pwd, otp, session, sid, sig or assertion;
 //   - parameters and fields of a form named code or key;
 //   - user info in URLs, wherever they stand in a header field or in JSON.
@@ -35,7 +35,7 @@ type Redaction struct {
 
 var (
 	secretParts = []string{
-		"token", "secret", "password", "passwd", "passphrase", "apikey", "accesskey", "privatekey",
+		"token", "secret", "password", "passwd", "passphrase", "apikey", "accesskey", "authkey", "privatekey",
 		"signature", "credential", "authorization", "sessionid", "csrf", "xsrf",
 	}
 	secretNames      = []string{"auth", "jwt", "pass", "pin", "pwd", "otp", "session", "sid", "sig", "assertion"}

@@ -20,12 +20,12 @@ status of 400 or more is not an error without -f. A transfer on which no byte
 moves for 60 seconds is given up. What a server lets be cached may be used again
 within one command; nothing is cached beyond it.
 
-What -v and --json tell comes without secrets: user info in URLs, also in those
-inside header fields, and the values of Authorization, Proxy-Authorization, Cookie,
-Set-Cookie and of fields whose name says token, secret, password or API key, in
-capitals or not, read REDACTED, as do parameters of a query that are called so. They
-do show the rest of the query, which lines and error messages do not. What --har
-records is redacted likewise, with bodies of forms and JSON.
+What -v, --json and --har tell comes without secrets: user info in URLs, also in
+those inside header fields, and the values of Authorization, Proxy-Authorization,
+Cookie, Set-Cookie and of fields whose name says token, secret, password, API key,
+session, signature and the like read REDACTED, as do parameters of a query or a
+fragment that are called so, and with --har-bodies members of forms and JSON. They do
+show the rest of the query, which lines and error messages do not.
 
 Cookies that a server sets are kept for the other URLs of the command; -b and -c read
 and write them. What -b names as 'NAME=VALUE' goes to the hosts of the URLs only, and

@@ -93,6 +93,9 @@ func (o *options) validate(urls []string) error {
 		return failed(exitUsage, "-I prints the head on standard output; -o and -O have no body to save")
 	}
 
+	if isStdout(o.har) {
+		return failed(exitUsage, "--har wants a file: it is whole or not there, as standard output is not")
+	}
 	for _, out := range o.outputs.list {
 		if o.har != "" && out.name == o.har {
 			return failed(exitUsage, "--har and -o would both go to %s", o.har)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -12,8 +11,8 @@ import (
 
 const hidden = har.Redacted
 
-// showURL is a URL for people and records: without user info, and with its query but
-// for values that are named as secrets. The data of a data: URL is cut.
+// showURL is a URL for people and records: without user info, and with its query and
+// fragment but for values that are named as secrets. The data of a data: URL is cut.
 func showURL(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -23,11 +22,15 @@ func showURL(u *url.URL) string {
 	}
 	c := *u
 	c.RawQuery = har.Redaction{}.Query(u.RawQuery)
-	if u.User == nil {
-		return printable(c.String())
+	c.User, c.Fragment, c.RawFragment = nil, "", ""
+	shown := c.String()
+	if u.Fragment != "" {
+		shown += "#" + har.Redaction{}.Query(u.EscapedFragment())
 	}
-	c.User = nil
-	scheme, rest, found := strings.Cut(c.String(), "//")
+	if u.User == nil {
+		return printable(shown)
+	}
+	scheme, rest, found := strings.Cut(shown, "//")
 	if !found {
 		return printable(protocols.Redact(u))
 	}
@@ -44,43 +47,19 @@ func showRaw(argument string) string {
 	return printable(argument)
 }
 
-// showField is the value of a header field, without secrets.
+// showField is the value of a header field, without secrets, by the rules of package
+// har.
 func showField(name, value string) string {
-	name = strings.ToLower(name) // canonical names keep no inner capitals: X-AccessToken is X-Accesstoken
-	if namesSecret(name) {
-		return hidden
-	}
-	shown := printable(value)
-	switch name {
+	switch strings.ToLower(name) {
 	case "location", "content-location", "referer":
 		if u, err := url.Parse(value); err == nil {
-			shown = showURL(u)
+			value = showURL(u)
 		} else {
-			shown = showRaw(value)
+			value = showRaw(value)
 		}
 	}
 
-	return userInfo.ReplaceAllLiteralString(shown, "//"+hidden+"@")
-}
-
-// userInfo is what comes before the host in a URL that stands in a text: to the last
-// @ before the end of the authority (RFC 3986 §3.2), of a quotation or of a word.
-var userInfo = regexp.MustCompile(`//[^/?#\s<>"]*@`)
-
-// namesSecret tells of a field's name in lower case whether its values are secret.
-func namesSecret(name string) bool {
-	switch name {
-	case "authorization", "proxy-authorization", "cookie", "set-cookie":
-		return true
-	}
-	joined := strings.NewReplacer("-", "", "_", "").Replace(name)
-	for _, secret := range []string{"token", "secret", "password", "apikey"} {
-		if strings.Contains(joined, secret) {
-			return true
-		}
-	}
-
-	return false
+	return printable(har.Redaction{}.Field(name, value))
 }
 
 // printable is a text that cannot steer a terminal: servers choose field values.

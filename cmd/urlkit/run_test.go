@@ -141,6 +141,8 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"get"},
 		{"get", "--nonsense", "data:,x"},
+		{"get", "--har", "-", "data:,x"},
+		{"get", "--http3", "--no-http3", "data:,x"},
 		{"frobnicate"},
 		{"https://example.com/"},
 		{"get", "--max-time", "soon", "data:,x"},

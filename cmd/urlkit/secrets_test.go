@@ -62,6 +62,8 @@ func TestShowURL(t *testing.T) {
 		"/path":                         "/path",
 		"file:///etc/passwd":            "file:///etc/passwd",
 		"https://u:p@host/a//b?c=//u@d": "https://REDACTED@host/a//b?c=//u@d",
+		"https://host/#access_token=s":  "https://host/#access_token=REDACTED",
+		"https://u@host/?a#part%20two":  "https://REDACTED@host/?a#part%20two",
 	} {
 		u, err := url.Parse(raw)
 		if err != nil {
@@ -83,6 +85,7 @@ func TestShowField(t *testing.T) {
 	for _, name := range []string{
 		"Authorization", "PROXY-AUTHORIZATION", "cookie", "Set-Cookie", "X-AccessToken", "X-Accesstoken", "X-Csrftoken",
 		"Clientsecret", "X-USERPASSWORD", "X-Api-Key", "X-Myapikey", "x_api_key",
+		"X-Session-Id", "Authentication-Info", "Sec-WebSocket-Key", "X-Signature", "X-Auth-Key",
 	} {
 		if got := showField(name, "value"); got != hidden {
 			t.Errorf("%s is shown as %s", name, got)
@@ -95,6 +98,8 @@ func TestShowField(t *testing.T) {
 		{"Location", "http://u:p@h/?to=http://v:q@i/", "http://REDACTED@h/?to=http://REDACTED@i/"},
 		{"Location", "http://u:p/q@h:x/", "REDACTED@h:x/"},
 		{"referer", "//u:p@h/", "//REDACTED@h/"},
+		{"Location", "/back#access_token=s&state=1", "/back#access_token=REDACTED&state=1"},
+		{"WWW-Authenticate", "Negotiate c2VjcmV0", "Negotiate REDACTED"},
 		{"From", "someone@example.com", "someone@example.com"},
 		{"Link", "<https://h/p@1>, <https://i/>; title=a@b", "<https://h/p@1>, <https://i/>; title=a@b"},
 		{"Content-Type", "text/plain", "text/plain"},
