@@ -27,19 +27,15 @@ type load struct {
 	span trace.Span
 
 	mu    sync.Mutex
-	spans map[*urlsession.Request]context.Context // of the transactions that were begun
+	spans map[*urlsession.Request][]context.Context // of transactions that were begun, in order
 }
 
 // willSend begins the span of a transaction, and gives the fields that propagate it.
 func (l *load) willSend(req *urlsession.Request) http.Header {
 	ctx := l.begin(req, req.Trace.Time(protocols.FetchStart))
 	l.mu.Lock()
-	before := l.spans[req]
-	l.spans[req] = ctx
+	l.spans[req] = append(l.spans[req], ctx) // a cache may have the same request sent once more
 	l.mu.Unlock()
-	if before != nil { // a cache has the same request sent once more
-		trace.SpanFromContext(before).End()
-	}
 	if !l.propagates(req.URL) {
 		return nil
 	}
@@ -75,9 +71,7 @@ func (l *load) finish(m *urlsession.TaskMetrics) {
 	}
 	for i := range m.Transactions {
 		t := &m.Transactions[i]
-		l.mu.Lock()
-		ctx := l.spans[t.Request]
-		l.mu.Unlock()
+		ctx := l.begun(t.Request)
 		if ctx == nil { // it came to no protocol: refused, or out of the cache
 			ctx = l.begin(t.Request, t.FetchStart)
 		}
@@ -94,12 +88,38 @@ func (l *load) finish(m *urlsession.TaskMetrics) {
 			l.measure(ctx, t, end)
 		}
 	}
+	l.endRest(m.End)
 	l.span.SetAttributes(attribute.Int("urlkit.redirect_count", m.RedirectCount), attribute.Int("urlkit.transaction_count", len(m.Transactions)))
 	if m.Err != nil {
 		l.span.SetAttributes(errorType(m.Err))
 		l.span.SetStatus(codes.Error, m.Err.Error()) // names a URL without secrets
 	}
 	l.span.End(trace.WithTimestamp(m.End))
+}
+
+// begun is the first span that was begun for a request and not taken; nil: there is none.
+func (l *load) begun(req *urlsession.Request) context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.spans[req]
+	if len(list) == 0 {
+		return nil
+	}
+	l.spans[req] = list[1:]
+
+	return list[0]
+}
+
+// endRest ends the spans of transactions that were begun and never told.
+func (l *load) endRest(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, list := range l.spans {
+		for _, ctx := range list {
+			trace.SpanFromContext(ctx).End(trace.WithTimestamp(at))
+		}
+	}
+	clear(l.spans)
 }
 
 // endOf is when a transaction was over: at its last byte, else when the next one began

@@ -8,8 +8,8 @@
 // beneath it: of kind client, with the names of the semantic conventions for HTTP
 // client spans, where it is HTTP, else of kind internal. A blocking call's span has its
 // parent in the call's context, and a RoundTripper's in the request's; a task, which has
-// no context, begins a trace, unless SetParent was told of one. Spans have the times of the transactions; they end when
-// the load does.
+// no context, begins a trace, unless SetParent was told of one. Spans have the times of
+// the transactions; they end when the load does.
 //
 // Each request that went over the network by HTTP counts in the histogram
 // http.client.request.duration.
@@ -95,7 +95,7 @@ func SetParent(ctx context.Context, req *urlsession.Request) {
 
 // Observe begins the span of a load.
 func (o *Observer) Observe(ctx context.Context, req *urlsession.Request) *urlsession.Observation {
-	l := &load{of: o, url: req.URL, spans: make(map[*urlsession.Request]context.Context)}
+	l := &load{of: o, url: req.URL, spans: make(map[*urlsession.Request][]context.Context)}
 	if given, ok := req.Property(parent).(context.Context); ok && !trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = given
 	}

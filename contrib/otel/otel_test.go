@@ -323,3 +323,55 @@ func TestCacheHit(t *testing.T) {
 		t.Errorf("%+v", points)
 	}
 }
+
+// A part that does not fit what is stored has the whole asked for once more: each of
+// the two requests has its own span.
+func TestAskedOnceMore(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Cache-Control", "max-age=60")
+		switch r.Header.Get("Range") {
+		case "":
+			_, _ = w.Write([]byte("0123456789"))
+		case "bytes=0-4":
+			w.Header().Set("Content-Range", "bytes 0-4/10")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte("01234"))
+		default:
+			w.Header().Set("Content-Range", "bytes 6-9/10") // not what was asked for
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte("6789"))
+		}
+	}))
+	defer s.Close()
+	r := newRig(t, nil, nil)
+	for _, part := range []string{"bytes=0-4", ""} {
+		req, err := urlsession.NewRequest("GET", s.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part != "" {
+			req.Header = http.Header{"Range": {part}}
+		}
+		if _, _, err := r.session.Data(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var statuses []string
+	for _, span := range r.spans.GetSpans() {
+		if span.SpanKind != trace.SpanKindClient {
+			continue
+		}
+		for _, a := range span.Attributes {
+			if a.Key == "http.response.status_code" {
+				statuses = append(statuses, fmt.Sprint(a.Value.AsInterface()))
+			}
+		}
+		if span.EndTime.Before(span.StartTime) {
+			t.Errorf("a span ends at %v, after %v", span.EndTime, span.StartTime)
+		}
+	}
+	if got := strings.Join(statuses, " "); got != "206 206 200" {
+		t.Errorf("the spans tell %q", got)
+	}
+}
