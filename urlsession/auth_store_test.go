@@ -140,6 +140,30 @@ func TestIntegrityOfABodyThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Hashing a body sends nothing of it.
+func TestIntegrityIsNoProgress(t *testing.T) {
+	leak.Check(t)
+	base := serve(t, "http/1.1", &peer.Digest{T: t, Handler: repeatBody, User: "u", Password: "p", Realm: "r", QOP: "auth-int"})
+	d := knowing("u", "p", urlsession.PersistenceForSession).delegate()
+	var sent []int64
+	d.DidSendBodyData = func(_ urlsession.Task, _, total, _ int64) { sent = append(sent, total) }
+	s := delegated(t, d, nil)
+	defer s.Close()
+	for i := range 2 {
+		sent = nil
+		up := s.UploadTask(request(t, http.MethodPost, base, nil), urlsession.FuncBody(4, func(int64) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("body")), nil
+		}))
+		up.Resume()
+		if err := up.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := 2 - i; len(sent) != want { // with and without a 401
+			t.Errorf("load %d: the body went out %d times: %v", i, len(sent), sent)
+		}
+	}
+}
+
 // A question may load what asks the same: it is asked again, and waits for nobody.
 func TestLoadInsideAQuestion(t *testing.T) {
 	leak.Check(t)

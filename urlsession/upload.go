@@ -91,6 +91,13 @@ func (r *run) body(b *Body) *Body {
 	}
 	r.watched = true
 	watched := Body{Length: length, Once: b.Once}
+	r.hooks.Unsent = func(given *Body) *Body {
+		if given == &watched {
+			return b
+		}
+
+		return given
+	}
 	watched.Open = func(offset int64) (io.ReadCloser, error) {
 		rc, err := b.OpenAt(offset)
 		if err != nil {

@@ -247,14 +247,20 @@ func (l *load) authorize(h *hop) error {
 
 // write puts an answer on the hop.
 func (l *load) write(h *hop, a *answer) error {
-	if !a.unasked {
+	if !a.unasked && a.space.ProxyType == "" { // a proxy's is nothing that a protocol could send
 		h.request.Credential = a.credential
 	}
 	if a.exchange == nil {
 		return nil
 	}
 	opening := a.exchange.Opening()
-	value, err := a.exchange.Field(h, h.message(a))
+	m := h.message(a)
+	value, err := "", error(nil)
+	if m.Body == nil {
+		value, err = a.exchange.Field(h, m)
+	} else {
+		l.ask(func() { value, err = a.exchange.Field(h, m) }) // it may take its time to read the body
+	}
 	switch {
 	case err != nil && a.unasked:
 		l.answered().origin = nil // it is asked for, then
@@ -275,10 +281,16 @@ func (l *load) write(h *hop, a *answer) error {
 	return nil
 }
 
-// message is what an answer may depend on. A proxy that is spoken to in
+// message is what an answer may depend on. What it reads of the body is not sent. A proxy that is spoken to in
 // absolute-form sees that form.
 func (h *hop) message(a *answer) *httpauth.Message {
-	m := &httpauth.Message{Method: h.request.Method, URI: h.request.URL.RequestURI(), Body: h.request.Body}
+	m := &httpauth.Message{Method: h.request.Method, URI: h.request.URL.RequestURI()}
+	if h.request.Body != nil {
+		m.Body = h.given.Body
+		if unsent := h.of.task.Unsent; unsent != nil {
+			m.Body = unsent(m.Body)
+		}
+	}
 	if a.space.ProxyType != "" {
 		u := *h.request.URL
 		u.User, u.Fragment, u.RawFragment = nil, "", ""

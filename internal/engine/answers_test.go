@@ -27,8 +27,8 @@ func TestAnotherProxy(t *testing.T) {
 		if err := l.authorize(h); err != nil {
 			t.Fatal(err)
 		}
-		if sent := h.request.Header.Get("Proxy-Authorization") != ""; sent != want || (h.request.Credential != nil) != want {
-			t.Errorf("by %q it is sent: %v", forward, sent)
+		if sent := h.request.Header.Get("Proxy-Authorization") != ""; sent != want || h.request.Credential != nil {
+			t.Errorf("by %q it is sent: %v; the protocol is given %v", forward, sent, h.request.Credential)
 		}
 	}
 }

@@ -29,6 +29,9 @@ type Task struct {
 	// Redirect is asked before a redirect is followed, and gives what to load. A
 	// nil answer refuses it: the redirect itself becomes the result.
 	Redirect func(context.Context, *protocols.Response, *protocols.Request) (*protocols.Request, error)
+	// Unsent gives the body behind one whose readers count what is sent: it is to be
+	// read, and not sent.
+	Unsent func(*protocols.Body) *protocols.Body
 	// Inform is told of interim responses (1xx).
 	Inform func(context.Context, *protocols.Response)
 	// Waiting is told, once at most, that there is no path and that the load waits

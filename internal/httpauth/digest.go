@@ -160,10 +160,10 @@ func (d *digest) sum(text string) string {
 }
 
 // Field makes the answer for one request.
-func (d *digest) Field(_ context.Context, m *Message) (string, error) {
+func (d *digest) Field(ctx context.Context, m *Message) (string, error) {
 	a2 := m.Method + ":" + m.URI
 	if d.qop == qopInt {
-		entity, err := d.entity(m.Body)
+		entity, err := d.entity(ctx, m.Body)
 		if err != nil {
 			return "", err
 		}
@@ -214,8 +214,8 @@ func (d *digest) username() string {
 	}
 }
 
-// entity is the hash of a body.
-func (d *digest) entity(body *protocols.Body) (string, error) {
+// entity is the hash of a body, which is read as long as ctx lasts.
+func (d *digest) entity(ctx context.Context, body *protocols.Body) (string, error) {
 	if !body.Replayable() {
 		return "", errOnce
 	}
@@ -225,7 +225,7 @@ func (d *digest) entity(body *protocols.Body) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		_, err = io.Copy(h, rc)
+		_, err = io.Copy(h, lasting{rc, ctx})
 		if cerr := rc.Close(); err == nil {
 			err = cerr
 		}
@@ -235,6 +235,21 @@ func (d *digest) entity(body *protocols.Body) (string, error) {
 	}
 
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// lasting is a reader that fails once its context has ended.
+type lasting struct {
+	io.Reader
+
+	ctx context.Context
+}
+
+func (l lasting) Read(p []byte) (int, error) {
+	if l.ctx.Err() != nil {
+		return 0, context.Cause(l.ctx)
+	}
+
+	return l.Reader.Read(p)
 }
 
 // Continue goes on with a new nonce where only the old one was not good any more.

@@ -119,6 +119,34 @@ func TestDigestSessionAndIntegrity(t *testing.T) {
 	}
 }
 
+// endless is a body without an end, whose load is cancelled as it is read.
+type endless struct{ cancel func() }
+
+func (e endless) Read(p []byte) (int, error) {
+	e.cancel()
+
+	return len(p), nil
+}
+
+func (endless) Close() error { return nil }
+
+// A body is hashed as long as its load lasts.
+func TestDigestOfABodyEndsWithItsLoad(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	body := protocols.FuncBody(-1, func(int64) (io.ReadCloser, error) { return endless{cancel}, nil })
+	c := &protocols.Challenge{
+		Space:      protocols.ProtectionSpace{Method: protocols.MethodHTTPDigest},
+		Parameters: map[string]string{"realm": "r", "nonce": "n", "qop": "auth-int"},
+	}
+	x, err := Begin(ctx, c, &protocols.Credential{User: "u", Password: "p"}, body, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Field(ctx, &Message{Method: "POST", URI: "/", Body: body}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDigestNames(t *testing.T) {
 	m := &Message{Method: "GET", URI: `/?"q\`}
 	got := answered(t, `Digest realm="a\"b\\c", nonce="n", charset=UTF-8`, `u"`, "p", "c", m)
