@@ -191,7 +191,7 @@ func (r *run) redirect(_ context.Context, resp *protocols.Response, next *protoc
 // that other tasks will use: there the session's is.
 func (r *run) challenge(_ context.Context, c *protocols.Challenge) (protocols.Disposition, *protocols.Credential) {
 	function := r.told().DidReceiveChallenge
-	if d := r.task.session.delegated(); d != nil && d.DidReceiveChallenge != nil && ofConnection(c.Space.Method) {
+	if d := r.task.session.delegated(); d != nil && d.DidReceiveChallenge != nil && ofConnection(&c.Space) {
 		function = d.DidReceiveChallenge
 	}
 	type reply struct {
@@ -210,11 +210,14 @@ func (r *run) challenge(_ context.Context, c *protocols.Challenge) (protocols.Di
 	return answer.disposition, answer.credential
 }
 
-// ofConnection tells which methods Apple asks the session's delegate for.
-func ofConnection(m AuthenticationMethod) bool {
-	switch m {
-	case MethodServerTrust, MethodClientCertificate, MethodNTLM, MethodNegotiate:
+// ofConnection tells what Apple asks the session's delegate for. A login at a proxy is
+// the task's.
+func ofConnection(space *ProtectionSpace) bool {
+	switch space.Method {
+	case MethodServerTrust, MethodClientCertificate:
 		return true
+	case MethodNTLM, MethodNegotiate:
+		return space.ProxyType == ""
 	default:
 		return false
 	}

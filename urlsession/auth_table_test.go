@@ -187,6 +187,38 @@ type asksItself struct {
 	method urlsession.AuthenticationMethod
 }
 
-func (a asksItself) Load(context.Context, *protocols.Request) (*protocols.Response, error) {
-	return &protocols.Response{Body: protocols.NoBody, Challenges: []*protocols.Challenge{{Space: protocols.ProtectionSpace{Method: a.method}}}}, nil
+// Load asks for the origin, or where the URL says so for a proxy.
+func (a asksItself) Load(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
+	space := protocols.ProtectionSpace{Method: a.method, ProxyType: req.URL.Query().Get("proxy")}
+
+	return &protocols.Response{Body: protocols.NoBody, Challenges: []*protocols.Challenge{{Space: space}}}, nil
+}
+
+// For a proxy's login the task is asked, whatever the method.
+func TestLevelOfAProxy(t *testing.T) {
+	leak.Check(t)
+	for _, method := range []urlsession.AuthenticationMethod{urlsession.MethodHTTPBasic, urlsession.MethodNTLM, urlsession.MethodNegotiate} {
+		var asked []string
+		delegate := func(name string) *urlsession.Delegate {
+			return &urlsession.Delegate{
+				DidReceiveChallenge: func(context.Context, urlsession.Task, *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
+					asked = append(asked, name)
+
+					return urlsession.PerformDefaultHandling, nil
+				},
+			}
+		}
+		s := delegated(t, delegate("session"), func(c *urlsession.Configuration) { c.Protocols = []protocols.Scheme{asksFor(method)} })
+		task := s.DataTask(get(t, "ask://localhost/?proxy=http"))
+		if err := task.SetDelegate(delegate("task")); err != nil {
+			t.Fatal(err)
+		}
+		task.Resume()
+		if err := wait(t, task); err != nil || len(asked) != 1 || asked[0] != "task" {
+			t.Errorf("%v: %v was asked, %v", method, asked, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

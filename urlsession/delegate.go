@@ -29,8 +29,8 @@ import (
 type Delegate struct {
 	// DidReceiveChallenge is asked for a credential where neither the URL nor the
 	// store has one that was not refused. The task's own is asked first, but for
-	// what concerns a connection (server trust, client certificate, NTLM,
-	// Negotiate): there the session's is. t is nil for a load by RoundTripper. nil:
+	// what concerns a connection (server trust, client certificate, and of an origin
+	// NTLM and Negotiate): there the session's is. t is nil for a load by RoundTripper. nil:
 	// the response with the challenge (a 401, say) is the result.
 	//
 	// Each TLS handshake asks for MethodServerTrust, with the evaluation's verdict in
