@@ -37,7 +37,8 @@ type Delegate struct {
 	// c.Err; a delegate that does not know a method answers PerformDefaultHandling.
 	// It is asked while the connection is made, so that it must not wait for a load
 	// from that host. Loads that need the same credential at once ask one after another,
-	// and get the first answer unless its Persistence is PersistenceNone.
+	// and get the first answer unless its Persistence is PersistenceNone: what is asked may
+	// load by Data and its like what needs it too, but must not wait for a task that does.
 	DidReceiveChallenge func(ctx context.Context, t Task, c *Challenge) (Disposition, *Credential)
 	// WillPerformHTTPRedirection is asked before a redirect is followed, and gives
 	// the request to load: next, changed or not. A nil answer refuses it: the

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/net/idna"
+
 	"github.com/urlkit/urlkit/har"
 	"github.com/urlkit/urlkit/urlsession"
 )
@@ -259,7 +261,11 @@ func answer(t *transfer, c *urlsession.Challenge, credential *urlsession.Credent
 		return urlsession.RejectProtectionSpace, nil // perhaps the next one
 	}
 	u := t.request.URL
-	named := strings.EqualFold(c.Space.Host, u.Hostname()) && strings.EqualFold(c.Space.Protocol, u.Scheme) &&
+	host := u.Hostname()
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii
+	}
+	named := strings.EqualFold(c.Space.Host, host) && strings.EqualFold(c.Space.Protocol, u.Scheme) &&
 		c.Space.ProxyType == "" && samePort(c.Space.Port, u)
 	if !named || c.PreviousFailureCount > 0 {
 		return urlsession.PerformDefaultHandling, nil
