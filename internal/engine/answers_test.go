@@ -272,3 +272,26 @@ func TestExplainCredentials(t *testing.T) {
 		t.Error(got, k.free)
 	}
 }
+
+// Of spaces one within another the inner one is entered; of those at one place that
+// which let the session in last.
+func TestSpaceWithinAnother(t *testing.T) {
+	l, _ := pipeline(t, noTask, "http://a.example/")
+	at := func(address string) *hop {
+		req, err := protocols.NewRequest("GET", address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return l.next(t, req)
+	}
+	for _, known := range [][2]string{{"http://a.example/b/", "old"}, {"http://a.example/b/", "inner"}, {"http://a.example/", "outer"}} {
+		_, a := place(known[0], known[1])
+		l.remember(at(known[0]), a)
+	}
+	for address, want := range map[string]string{"http://a.example/b/x": "inner", "http://a.example/x": "outer", "http://a.example": "outer"} {
+		if a := l.recall(at(address)); a == nil || a.space.Realm != want {
+			t.Errorf("%s: %+v", address, a)
+		}
+	}
+}

@@ -97,17 +97,21 @@ func domain(u *url.URL, list string) (p paths) {
 	return p
 }
 
-func (p paths) have(path string) bool {
+func (p paths) have(path string) bool { return p.reach(path) >= 0 }
+
+// reach is how much of a path the one says that it is at; -1: it is at none.
+func (p paths) reach(path string) int {
 	if p == nil {
-		return true
+		return 0
 	}
+	longest := -1
 	for _, prefix := range p {
 		if strings.HasPrefix(path, prefix) || path == "" && prefix == "/" {
-			return true
+			longest = max(longest, len(prefix))
 		}
 	}
 
-	return false
+	return longest
 }
 
 // newBind names a connection of its own (protocols.Request.Bind).
@@ -139,19 +143,22 @@ func (l *load) recall(h *hop) *answer {
 	return a
 }
 
-// wanted is the space that a hop enters unasked; nil: none. The lock is held.
-func (l *load) wanted(h *hop) *known {
+// wanted is the space that a hop enters unasked; nil: none. Of several it is the
+// innermost, and of those that which let the session in last. The lock is held.
+func (l *load) wanted(h *hop) (best *known) {
 	path := h.request.URL.EscapedPath()
 	if leaves(path) {
 		return nil
 	}
+	reached := 0
 	for _, k := range l.engine.known.byOrigin[originOf(h)] {
-		if k.paths.have(path) && k.suits(h.request.URL.User) && !l.skips(k.space) && (k.exchange != nil || len(k.free) > 0) {
-			return k
+		reach := k.paths.reach(path)
+		if reach >= reached && k.suits(h.request.URL.User) && !l.skips(k.space) && (k.exchange != nil || len(k.free) > 0) {
+			best, reached = k, reach
 		}
 	}
 
-	return nil
+	return best
 }
 
 // leaves tells whether a path may lead out of the folder that it begins with (RFC
