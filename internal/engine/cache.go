@@ -23,6 +23,8 @@ type caching struct {
 	served    served
 	storing   *storing // nil: the response is not stored
 
+	invalidations uint64 // that were before the origin was asked
+
 	mu       sync.Mutex
 	stored   bool
 	unstored string // why not
@@ -175,7 +177,7 @@ func (h *hop) serveNow() *protocols.Response {
 // prepare makes the request a question about what is stored.
 func (h *hop) prepare() {
 	c := h.cached
-	c.requested = h.of.engine.config.Now()
+	c.ask(h.of.engine)
 	rules := h.of.engine.cacheRules
 	switch v := &c.decided; v.Action {
 	case httpcache.Validate:
@@ -186,6 +188,11 @@ func (h *hop) prepare() {
 		h.condition("Range", "bytes="+offset(v.Part.Start)+"-")
 		h.condition("If-Range", rules.StrongValidator(v.Entry.Header))
 	}
+}
+
+// ask notes when the origin is asked.
+func (c *caching) ask(e *Engine) {
+	c.requested, c.invalidations = e.config.Now(), e.invalidations.now()
 }
 
 // condition puts a field on the request; "": none.
@@ -221,7 +228,7 @@ func (h *hop) reload(resp *protocols.Response, why string) (*protocols.Response,
 	c.withdraw(&h.request, canonicalHeader(h.given.Header))
 	c.added = nil
 	c.decided = httpcache.Verdict{Why: why}
-	c.requested = h.of.engine.config.Now()
+	c.ask(h.of.engine)
 	resp, err := h.load()
 	h.of.touch()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,4 +217,76 @@ func TestCoalescingAndInnerLoads(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What was asked for before an unsafe method is not stored after it.
+func TestInvalidatedMeanwhile(t *testing.T) {
+	for _, row := range []struct {
+		invalidated []string
+		stored      bool
+	}{
+		{nil, true},
+		{[]string{"/other"}, true},
+		{[]string{"/"}, false},
+		{[]string{"/", "/other"}, false},
+	} {
+		var asked atomic.Int32
+		e := open(t, engine.Config{Cache: newMemory()}, serving(func(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
+			if req.Method == http.MethodGet {
+				asked.Add(1)
+			}
+
+			return reply(200, "text", "Cache-Control", "max-age=60"), nil
+		}))
+		var last *engine.Transaction
+		resp, err := e.Load(t.Context(), request(t, "GET", "http://host/"), &engine.Task{Collect: func(tr *engine.Transaction) { last = tr }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range row.invalidated {
+			if _, _, err := fetch(e, request(t, "POST", "http://host"+path), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if body, err := engine.ReadAll(resp, -1); err != nil || string(body) != "text" {
+			t.Errorf("%q, %v", body, err)
+		}
+		if strings.HasSuffix(last.Cache, "; stored") != row.stored {
+			t.Errorf("%v: %s", row.invalidated, last.Cache)
+		}
+		for range 2 { // what is asked for afterwards is stored
+			if _, _, err := fetch(e, request(t, "GET", "http://host/"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := map[bool]int32{true: 1, false: 2}[row.stored]; asked.Load() != want {
+			t.Errorf("%v: the origin was asked %d times, want %d", row.invalidated, asked.Load(), want)
+		}
+	}
+}
+
+// More invalidations than are remembered may be of any key.
+func TestManyInvalidations(t *testing.T) {
+	e := open(t, engine.Config{Cache: newMemory()}, serving(func(context.Context, *protocols.Request) (*protocols.Response, error) {
+		return reply(200, "text", "Cache-Control", "max-age=60"), nil
+	}))
+	for _, n := range []int{64, 65} {
+		var last *engine.Transaction
+		req := request(t, "GET", "http://host/"+strconv.Itoa(n))
+		resp, err := e.Load(t.Context(), req, &engine.Task{Collect: func(tr *engine.Transaction) { last = tr }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if _, _, err := fetch(e, request(t, "POST", "http://host/other"+strconv.Itoa(i)), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := engine.ReadAll(resp, -1); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(last.Cache, "; stored") != (n <= 64) {
+			t.Errorf("%d: %s", n, last.Cache)
+		}
+	}
 }

@@ -102,6 +102,8 @@ type Engine struct {
 	cacheRules httpcache.Rules
 	flights    flights
 	background background
+
+	invalidations invalidations
 }
 
 // New makes an engine. A contradictory policy or a scheme that cannot be

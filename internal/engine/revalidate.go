@@ -20,17 +20,6 @@ func (h *hop) answered(resp *protocols.Response) (*protocols.Response, error) {
 	return h.validated(resp)
 }
 
-// invalidate removes what an unsafe method has changed (RFC 9111 §4.4).
-func (h *hop) invalidate(resp *protocols.Response) {
-	store := h.of.engine.config.Cache
-	if store == nil || !httpcache.Invalidates(h.request.Method, resp.StatusCode) {
-		return
-	}
-	for _, key := range h.of.engine.cacheRules.Invalidated(h.request.URL, resp.Header) {
-		_ = store.Remove(h, key, nil) // a store that fails now will fail to serve, too
-	}
-}
-
 // validated takes the origin's answer to a question about a stored response (RFC
 // 9111 §4.3.3).
 func (h *hop) validated(resp *protocols.Response) (*protocols.Response, error) {

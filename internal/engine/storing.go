@@ -144,6 +144,12 @@ func (s *storing) finish(ended bool) {
 
 		return
 	}
+	if s.hop.outdated() {
+		s.hop.cached.note(false, "it was invalidated meanwhile")
+		s.hop.settle(false)
+
+		return
+	}
 	s.hop.cached.note(true, "")
 	s.hop.settle(s.useful)
 }
