@@ -92,7 +92,7 @@ func (h *hop) freshen(resp *protocols.Response) {
 	c, e := h.cached, h.of.engine
 	old := c.decided.Entry
 	switch {
-	case !e.cacheRules.HeadConfirms(old, resp.Header):
+	case !e.cacheRules.HeadConfirms(old, resp.StatusCode, resp.Header):
 		_ = e.config.Cache.Remove(h, old.Key, old)
 	case h.keeps(old, resp):
 		_ = e.config.Cache.Update(h, old, e.cacheRules.Updated(old, resp.Header, c.requested, c.came))

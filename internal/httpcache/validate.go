@@ -141,8 +141,12 @@ func contentType(value string) (mediaType, charset string) {
 }
 
 // HeadConfirms tells whether the answer to a HEAD speaks of the stored response (RFC
-// 9111 §4.3.5): its validators and its length are the same, where both have them.
-func (r Rules) HeadConfirms(e *storage.CacheEntry, h http.Header) bool {
+// 9111 §4.3.5): its status is the same, and so are its validators and its length, where
+// both have them.
+func (r Rules) HeadConfirms(e *storage.CacheEntry, status int, h http.Header) bool {
+	if status != e.StatusCode {
+		return false
+	}
 	tag, modified := r.Validators(h)
 	ownTag, ownModified := r.Validators(e.Header)
 	if tag != "" && tag != ownTag || modified != "" && modified != ownModified {
