@@ -206,7 +206,7 @@ type unwritable struct {
 func (u *unwritable) Write([]byte) (int, error) { return 0, u.err }
 
 // A kept connection that dies while idle costs nothing but a new one.
-func TestPeerDiesIdle(t *testing.T) {
+func TestDiesIdle(t *testing.T) {
 	for _, kind := range kinds {
 		l, client, server := start(t, kind, Config{}, echo)
 		for i := range 3 {

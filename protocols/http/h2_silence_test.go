@@ -82,7 +82,7 @@ func TestLongIdlePeer(t *testing.T) {
 
 // A peer that does not read holds up neither a load that is cancelled nor the end of
 // the connection.
-func TestPeerThatDoesNotRead(t *testing.T) {
+func TestDeafPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := piped(t)
 		for _, body := range []*protocols.Body{nil, protocols.StringBody("short"), protocols.BytesBody(make([]byte, 1<<20))} {

@@ -43,7 +43,7 @@ func (s *stream) send(r *nethttp.Request, trace *httptrace.ClientTrace) error {
 		b.piece, _ = uploadPieces.Get().(*[uploadPiece]byte)
 		n, err := io.ReadFull(u, b.piece[:])
 		if b.ready = b.piece[:n]; !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-			b.ready = nil // it is read from the start once more, or fails again
+			b.ready = nil // what failed fails again
 		}
 	}
 	c.mu.Lock()

@@ -90,8 +90,25 @@ func (c *codec3) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if resp.Body != nethttp.NoBody {
+		resp.Body = &duplex{resp.Body, cancel}
+	}
 
 	return resp, nil
+}
+
+// duplex is the body of an answer to a request that has one itself. Its Close ends the
+// upload too, which the codec's would leave waiting for a server that does not take it.
+type duplex struct {
+	io.ReadCloser
+
+	end context.CancelCauseFunc // of both directions
+}
+
+func (d *duplex) Close() error {
+	d.end(errBodyClosed)
+
+	return nil
 }
 
 // source is a request's body. Where it fails the request ends: else the codec would

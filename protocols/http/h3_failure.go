@@ -123,6 +123,9 @@ func (x *exchange) bodyFailure3(err error) error {
 // (RFC 9114 §7.1 forbids it). The codec takes such an end for a good one, and keeps
 // what it knows of the frame to itself.
 func halfFrame(body io.ReadCloser) bool {
+	if d, ok := body.(*duplex); ok {
+		body = d.ReadCloser
+	}
 	v := reflect.ValueOf(body)
 	for _, field := range []string{"body", "str", "bytesRemainingInFrame"} {
 		if v.Kind() == reflect.Pointer {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	nethttp "net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -153,4 +154,40 @@ func TestSlowAnswer3(t *testing.T) {
 	if err != nil || !resp.Reused {
 		t.Errorf("the next: %v, %+v", err, resp)
 	}
+}
+
+// An answer that is closed ends the upload that its server does not take.
+func TestUploadEnds3(t *testing.T) {
+	l, _, server := start3(t, "", Config{}, func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+		_ = nethttp.NewResponseController(w).Flush()
+		<-t.Context().Done()
+	})
+	req := request3(t, "POST", server.URL, protocols.BytesBody(make([]byte, 16<<20)))
+	req.AssumesHTTP3Capable = true
+	resp, err := l.Load(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocked := func() bool {
+		stacks := make([]byte, 1<<20)
+		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+			if strings.Contains(stack, ").sendRequestBody") && strings.Contains(stack, " [chan receive") {
+				return true
+			}
+		}
+
+		return false
+	}
+	still := 0
+	eventually(t, "the window is full", func() bool {
+		if still++; !blocked() {
+			still = 0
+		}
+
+		return still == 100
+	})
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the upload ends", func() bool { return !blocked() })
 }
