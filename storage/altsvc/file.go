@@ -26,8 +26,9 @@ const (
 	writeDelay = 2 * time.Second
 	// writeTimeout is how long a write in the background waits for other processes.
 	writeTimeout = 30 * time.Second
-	// maxFile bounds what is read: more was never written.
-	maxFile = 8 << 20
+	// maxFile bounds what is read: more was never written, though a byte of a text may
+	// take six.
+	maxFile = 64 << 20
 	// version is that of the form of the file.
 	version = 1
 )
@@ -241,7 +242,7 @@ func parse(data []byte) ([]record, bool) {
 			return nil, false
 		}
 		for _, s := range r.Services {
-			if s.Protocol == "" || s.Port == 0 || len(s.Protocol) > maxText || len(s.Host) > maxText || s.Expires.IsZero() {
+			if !possible(s) {
 				return nil, false
 			}
 		}

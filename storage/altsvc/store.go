@@ -17,9 +17,12 @@ const (
 	// maxOrigins bounds the origins that are remembered. What is dropped for it is
 	// what expires first.
 	maxOrigins = 1024
-	// maxServices bounds what is kept of one origin, and maxText the texts of it.
-	maxServices = 16
+	// maxServices bounds what is kept of one origin. maxText bounds its key, and maxName
+	// what a service says: names of protocols and of hosts are no longer (RFC 7301 §3.1,
+	// RFC 1035 §2.3.4).
+	maxServices = 8
 	maxText     = 1024
+	maxName     = 255
 )
 
 // Store keeps alternative services in memory. The zero value is empty and works. It is
@@ -58,19 +61,22 @@ func valid(services []protocols.AlternativeService, now time.Time) []protocols.A
 }
 
 // StoreServices replaces what is stored under a key; none: it is forgotten. What no
-// origin can say, by its length or number, is left out.
+// origin can say, by its length or number or because something is missing, is left out.
 func (s *Store) StoreServices(key string, services []protocols.AlternativeService) {
-	if len(key) > maxText {
+	if key == "" || len(key) > maxText {
 		return
 	}
-	services = slices.DeleteFunc(slices.Clone(services), func(one protocols.AlternativeService) bool {
-		return len(one.Host) > maxText || len(one.Protocol) > maxText
-	})
+	services = slices.DeleteFunc(slices.Clone(services), func(one protocols.AlternativeService) bool { return !possible(one) })
 	services = services[:min(len(services), maxServices)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(key, services)
 	s.note(key)
+}
+
+// possible tells whether an origin can have said it.
+func possible(s protocols.AlternativeService) bool {
+	return s.Protocol != "" && len(s.Protocol) <= maxName && len(s.Host) <= maxName && s.Port != 0 && !s.Expires.IsZero()
 }
 
 // put replaces a list. The lock is held.

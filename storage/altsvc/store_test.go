@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,33 @@ func TestFile(t *testing.T) {
 	}
 	if _, err := os.Stat(name); err == nil || ports(first, "b") != nil {
 		t.Error("there is a file after RemoveAll")
+	}
+}
+
+// The most that origins can say, and what makes no sense, is no damage when it is read
+// again.
+func TestFullFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "services")
+	f, err := altsvc.Open(t.Context(), name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := service(1, true)
+	longest.Protocol, longest.Host = strings.Repeat("\x01", 255), strings.Repeat("x", 253)
+	services := slices.Repeat([]protocols.AlternativeService{longest}, 20)
+	for i := range 1024 {
+		f.StoreServices(fmt.Sprintf("%04d%0300d", i, 0), services)
+	}
+	f.StoreServices("", services)
+	f.StoreServices("odd", []protocols.AlternativeService{{Port: 1, Expires: longest.Expires}, {Protocol: "h3", Expires: longest.Expires}, {Protocol: "h3", Port: 1}})
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := open(t, name); len(ports(again, fmt.Sprintf("%04d%0300d", 1023, 0))) == 0 {
+		t.Error("what was written is not read")
+	}
+	if _, err := os.Stat(name + ".damaged"); err == nil {
+		t.Error("what was written counts as damaged")
 	}
 }
 
