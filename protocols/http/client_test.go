@@ -27,6 +27,7 @@ type testClient struct {
 	dial  func(ctx context.Context, addr string) (net.Conn, error)
 	dials atomic.Int32
 
+	looks   bool                        // connections tell whether they have ended
 	packet  atomic.Pointer[string]      // where datagrams go; nil: where they are to
 	packets atomic.Int32                // calls of DialPacket
 	silent  atomic.Pointer[net.UDPAddr] // an address that each host has before its own; nil: none
@@ -58,8 +59,17 @@ func (c *testClient) Dial(ctx context.Context, network, addr string) (net.Conn, 
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 
+	if c.looks {
+		return &looking{watched{conn, stop}}, nil
+	}
+
 	return &watched{conn, stop}, nil
 }
+
+// looking is a connection that can tell whether it has ended, as those of a session can.
+type looking struct{ watched }
+
+func (l *looking) Ended() (ended, known bool) { return protocols.Ended(l.Conn) }
 
 // peered is a socket that knows all addresses of the host it was made for.
 type peered struct {

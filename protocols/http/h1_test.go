@@ -46,11 +46,11 @@ func TestSurplusBytes(t *testing.T) {
 			sent <- struct{}{}
 			_, _ = r.ReadByte()
 		})
-		client := &testClient{}
+		client := &testClient{looks: true}
 		l := loaderFor(t, client, Config{}, false)
 		for range 2 {
 			if resp, body := get(t, l, url); body != "ok" || resp.Reused {
-				t.Errorf("late %v: %q, reused %v", late, body, resp.Reused)
+				t.Fatalf("late %v: %q, reused %v", late, body, resp.Reused)
 			}
 			more <- struct{}{}
 			<-sent
