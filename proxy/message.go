@@ -80,6 +80,9 @@ func (r *MessageResolver) LookupExpiring(ctx context.Context, network, host stri
 		}
 	}
 	failed := errors.Join(errs...)
+	if len(errs) == 2 && errs[0] != nil && errs[1] != nil && errs[0].Error() == errs[1].Error() { // said once
+		failed = errs[0]
+	}
 	switch {
 	case len(addrs) == 0 && failed != nil:
 		return nil, 0, failed

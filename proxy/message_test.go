@@ -183,3 +183,13 @@ func TestLookupHTTPS(t *testing.T) {
 		}
 	}
 }
+
+// Where both questions fail alike it is said once: an error is one line.
+func TestMessageResolverSaysItOnce(t *testing.T) {
+	r := &MessageResolver{Exchange: func(context.Context, []byte) ([]byte, time.Duration, error) {
+		return nil, 0, errors.New("no way to the server")
+	}}
+	if _, err := r.LookupNetIP(t.Context(), "ip", "a.example"); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}

@@ -21,8 +21,8 @@ import (
 )
 
 // DoHResolver resolves names by DNS over HTTPS (RFC 8484), with the requests of a
-// session. Give it to a Configuration as its Resolver. It is safe for concurrent use;
-// its fields must not be changed after the first use.
+// session. It is made by NewDoHResolver: give it to a Configuration as its Resolver. It
+// is safe for concurrent use; its fields must not be changed after the first use.
 //
 // The server's own name cannot be looked up by itself. Either its URL names an
 // address, which its certificate must name too, or Bootstrap has its addresses, or
@@ -41,11 +41,11 @@ type DoHResolver struct {
 // maxDNSMessage is the longest message of the DNS (RFC 8484 §6).
 const maxDNSMessage = 65535
 
-// NewDoHResolver makes a resolver that asks the server at an https URL ("https://
-// dns.example/dns-query"; a final "{?dns}" is dropped). session makes the requests: it
-// must not be closed before the sessions that use the resolver. nil: the first session
-// that is made with the resolver does so itself; once that is invalidated, names are
-// looked up for its running loads only. Whatever the session's configuration says, a
+// NewDoHResolver makes a resolver that asks the server at an https URL, which is
+// "https://dns.example/dns-query", say; a final "{?dns}" is dropped. session makes the
+// requests: it must not be closed before the sessions that use the resolver. nil: the
+// first session that is made with the resolver does so itself; once that is
+// invalidated, names are looked up for its running loads only. Whatever the session's configuration says, a
 // question neither waits for connectivity nor is repeated (the load that the name is
 // for is), its answer is in no cache of responses, and a redirect to another host or
 // scheme is not followed.
