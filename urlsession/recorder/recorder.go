@@ -29,7 +29,8 @@ var Creator = har.Creator{Name: "urlkit", Version: urlsession.Version}
 // Recorder is an Observer that writes what it sees to a log. Its fields must not be
 // changed once a session has it; several sessions may share it.
 type Recorder struct {
-	// Log is where entries go. An error of its stays with it, and comes out at Close.
+	// Log is where entries go; nil: nowhere, and nothing is observed. An error of its
+	// stays with it, and comes out at Close.
 	Log *har.Writer
 	// Bodies is how many bytes of each body are recorded; 0: none. They are held in
 	// memory until the load is done.
@@ -38,6 +39,10 @@ type Recorder struct {
 
 // Observe is for the session.
 func (r *Recorder) Observe(context.Context, *urlsession.Request) *urlsession.Observation {
+	if r.Log == nil {
+		return nil
+	}
+
 	return &urlsession.Observation{Bodies: r.Bodies, DidFinishCollecting: func(m *urlsession.TaskMetrics) {
 		for i := range m.Transactions {
 			_ = r.Log.Write(Entry(&m.Transactions[i])) // Close tells

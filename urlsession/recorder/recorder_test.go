@@ -287,3 +287,10 @@ func TestRecordedCacheHit(t *testing.T) {
 		}
 	}
 }
+
+// Without a log nothing is measured.
+func TestNoLog(t *testing.T) {
+	if o := (&recorder.Recorder{Bodies: 1}).Observe(t.Context(), &urlsession.Request{}); o != nil {
+		t.Errorf("observes %+v", o)
+	}
+}
