@@ -63,6 +63,7 @@ func TestRawNumbers(t *testing.T) {
 		{"NetworkServiceType", func(v uint8) int { return protocols.NetworkServiceType(v).Raw() }, []int{0, 1, 2, 3, 4, 6, 8, 9, 11, -1}},
 		{"CacheStoragePolicy", func(v uint8) int { return protocols.CacheStoragePolicy(v).Raw() }, []int{2, 0, 1, -1}},
 		{"Disposition", func(v uint8) int { return protocols.Disposition(v).Raw() }, []int{1, 0, 2, 3, -1}},
+		{"DomainResolutionProtocol", func(v uint8) int { return protocols.DomainResolutionProtocol(v).Raw() }, []int{0, 1, 2, 3, 4}},
 		{"Attribution", func(v uint8) int { return protocols.Attribution(v).Raw() }, []int{0, 1}},
 		{"Persistence", func(v uint8) int { return protocols.Persistence(v).Raw() }, []int{0, 1, 2}},
 	}

@@ -60,13 +60,14 @@ const (
 // Trace collects the moments and counts of one transaction. A nil *Trace is valid
 // and collects nothing; all methods are safe for concurrent use.
 type Trace struct {
-	mu       sync.Mutex
-	times    [eventCount]time.Time
-	counts   [countCount]int64 // plus one; 0: not told
-	header   http.Header
-	conn     *ConnInfo
-	reused   bool
-	complete bool
+	mu         sync.Mutex
+	times      [eventCount]time.Time
+	counts     [countCount]int64 // plus one; 0: not told
+	header     http.Header
+	conn       *ConnInfo
+	reused     bool
+	resolution DomainResolutionProtocol
+	complete   bool
 }
 
 // Mark records that e happens now. The first mark of an event counts; after

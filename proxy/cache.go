@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/urlkit/urlkit/protocols"
 )
 
 const (
@@ -32,7 +34,8 @@ const (
 // minute at most, other failures are not. The zero value works. It is safe for
 // concurrent use; its fields must not be changed after the first use.
 //
-// It is an HTTPSResolver and a ValidatingResolver as far as the other is one.
+// It is an HTTPSResolver, a ValidatingResolver and a ProtocolResolver as far as the
+// other is one.
 type Cache struct {
 	// Resolver is asked; nil: net.DefaultResolver. Where it is an ExpiringResolver it
 	// tells how long its answers hold, for a day at most.
@@ -99,6 +102,11 @@ func (c *Cache) LookupHTTPS(ctx context.Context, name string) ([]HTTPSRecord, er
 
 // Validates tells whether the Resolver does.
 func (c *Cache) Validates() bool { return validates(c.resolver()) }
+
+// ResolutionProtocol is that of the Resolver.
+func (c *Cache) ResolutionProtocol(host string) protocols.DomainResolutionProtocol {
+	return resolutionOf(c.resolver(), host)
+}
 
 // Flush forgets all answers, and those of lookups that run. The Resolver's own Flush
 // is called too, if it has one.

@@ -38,6 +38,13 @@ type ValidatingResolver interface {
 	Validates() bool
 }
 
+// ProtocolResolver is a Resolver that tells how it asks, for the metrics.
+type ProtocolResolver interface {
+	Resolver
+	// ResolutionProtocol is the protocol by which a host's addresses are asked for.
+	ResolutionProtocol(host string) protocols.DomainResolutionProtocol
+}
+
 // Dialer connects to hosts directly, by the rules of Happy Eyeballs (RFC 8305).
 // The zero value works. It is safe for concurrent use; its fields must not be
 // changed after the first use.

@@ -100,6 +100,15 @@ func validates(r Resolver) bool {
 	return ok && v.Validates()
 }
 
+// resolutionOf is how a resolver asks for a host. One that says nothing is unknown.
+func resolutionOf(r Resolver, host string) protocols.DomainResolutionProtocol {
+	if p, ok := r.(ProtocolResolver); ok {
+		return p.ResolutionProtocol(host)
+	}
+
+	return protocols.ResolutionUnknown
+}
+
 // lookup finds the addresses to try, in order: at least one, or an error.
 func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameters, t target) ([]netip.AddrPort, error) {
 	if err := ctx.Err(); err != nil {
@@ -120,6 +129,7 @@ func (d *Dialer) lookup(ctx context.Context, trace *protocols.Trace, p Parameter
 			return nil, &lookupError{err}
 		}
 		trace.Mark(protocols.DomainLookupEnd)
+		trace.SetResolution(resolutionOf(resolver, t.host))
 		found = answer
 	}
 	addrs := interleave(found, t.family)

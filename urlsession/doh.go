@@ -102,6 +102,16 @@ func (r *DoHResolver) isServer(host string) bool {
 // Validates is RequiresDNSSEC (proxy.ValidatingResolver).
 func (r *DoHResolver) Validates() bool { return r.RequiresDNSSEC }
 
+// ResolutionProtocol is ResolutionHTTPS, but for the server's own name
+// (proxy.ProtocolResolver).
+func (r *DoHResolver) ResolutionProtocol(host string) DomainResolutionProtocol {
+	if r.isServer(host) {
+		return ResolutionUnknown
+	}
+
+	return ResolutionHTTPS
+}
+
 func (r *DoHResolver) messages() *proxy.MessageResolver {
 	return &proxy.MessageResolver{Exchange: r.exchange, RequiresDNSSEC: r.RequiresDNSSEC}
 }

@@ -116,6 +116,40 @@ func TestDoH(t *testing.T) {
 	}
 }
 
+// The metrics say how a name was looked up: not where a connection made that needless,
+// nor of the server's own, nor of a resolver that does not tell.
+func TestDomainResolutionProtocol(t *testing.T) {
+	leak.Check(t)
+	dns := newDoH(t, nil, strings.Replace(serve(t, "h2", &nameserver{ttl: 60}), "127.0.0.1", "localhost", 1))
+	dns.Bootstrap = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	origin := serve(t, "https http/1.1", http.HandlerFunc(hello))
+	s := session(t, func(c *urlsession.Configuration) { c.Resolver, c.OmitsHTTP3 = dns, true })
+	silent := session(t, func(c *urlsession.Configuration) { c.Resolver = naming{to: dns.Bootstrap[0]} })
+	for i, tt := range []struct {
+		session *urlsession.Session
+		url     string
+		want    urlsession.DomainResolutionProtocol
+	}{
+		{s, named(origin), urlsession.ResolutionHTTPS},
+		{s, named(origin), urlsession.ResolutionUnknown}, // over the same connection
+		{s, strings.Replace(origin, "127.0.0.1", "localhost", 1), urlsession.ResolutionUnknown},
+		{s, origin, urlsession.ResolutionUnknown},
+		{silent, named(origin), urlsession.ResolutionUnknown},
+	} {
+		x := measured(t, tt.session, get(t, tt.url)).Transactions[0]
+		if x.Err != nil || x.DomainResolutionProtocol != tt.want || x.ReusedConnection != (i == 1) {
+			t.Errorf("%d: by %q, want %q: %v", i, x.DomainResolutionProtocol, tt.want, x.Err)
+		}
+	}
+	for p, want := range map[urlsession.DomainResolutionProtocol]string{
+		urlsession.ResolutionUDP: "udp", urlsession.ResolutionTCP: "tcp", urlsession.ResolutionTLS: "tls", 99: "",
+	} {
+		if p.String() != want {
+			t.Errorf("%d is %q", p, p)
+		}
+	}
+}
+
 // The server's own name is found by the addresses that the app gives.
 func TestDoHBootstrap(t *testing.T) {
 	leak.Check(t)

@@ -55,6 +55,10 @@ type TransactionMetrics struct {
 	// Cellular, Expensive and Constrained describe the path to the network at the end
 	// of the transaction, as the PathMonitor tells.
 	Cellular, Expensive, Constrained bool
+	// DomainResolutionProtocol is how the host's name was looked up: ResolutionHTTPS by a
+	// DoHResolver, what a proxy.ProtocolResolver says by another, else ResolutionUnknown.
+	// So it is on a connection that was there already.
+	DomainResolutionProtocol DomainResolutionProtocol
 	// ResourceFetchType is where the response came from.
 	ResourceFetchType ResourceFetchType
 	// RequestHeaderBytesSent and ResponseHeaderBytesReceived are the bytes of the
@@ -277,6 +281,7 @@ func (t *TransactionMetrics) date(trace *protocols.Trace) {
 	} {
 		*moment.into = trace.Time(moment.event)
 	}
+	t.DomainResolutionProtocol = trace.Resolution()
 	// A pool may serve a load by a connection that came free while its own was made.
 	if t.RequestStart.IsZero() || !t.ReusedConnection && !t.ConnectEnd.IsZero() && !t.ConnectEnd.After(t.RequestStart) {
 		return
@@ -286,4 +291,5 @@ func (t *TransactionMetrics) date(trace *protocols.Trace) {
 	} {
 		*moment = time.Time{}
 	}
+	t.DomainResolutionProtocol = ResolutionUnknown
 }

@@ -17,6 +17,18 @@ const (
 	UnavailableConstrained = protocols.UnavailableConstrained
 )
 
+// DomainResolutionProtocol is how a name was looked up.
+type DomainResolutionProtocol = protocols.DomainResolutionProtocol
+
+// How a name was looked up.
+const (
+	ResolutionUnknown = protocols.ResolutionUnknown
+	ResolutionUDP     = protocols.ResolutionUDP
+	ResolutionTCP     = protocols.ResolutionTCP
+	ResolutionTLS     = protocols.ResolutionTLS
+	ResolutionHTTPS   = protocols.ResolutionHTTPS
+)
+
 // cachedResolver is the Resolver with a cache.
 func (c *Configuration) cachedResolver() proxy.Resolver {
 	if cache, ok := c.Resolver.(*proxy.Cache); ok {

@@ -75,5 +75,7 @@ func TestDoHFlag(t *testing.T) {
 	if want := strings.TrimPrefix(url, "https://"); r.out != want || asked.Load() == 0 {
 		t.Errorf("%q, want %q; asked %d times", r.out, want, asked.Load())
 	}
+	contains(t, "the report", try(t, "get", "-v", "--cacert", ca, "--doh-url", s.URL+"/dns-query", url).want(t, 0).err, "* lookup: DNS by https\n")
+	contains(t, "the record", try(t, "get", "--json", "-s", "-o", filepath.Join(t.TempDir(), "out"), "--cacert", ca, "--doh-url", s.URL+"/dns-query", url).want(t, 0).out, `"resolution":"https"`)
 	try(t, "get", "--doh-url", "http://127.0.0.1/", url).want(t, exitUsage)
 }

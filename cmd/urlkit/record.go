@@ -44,6 +44,7 @@ type transaction struct {
 	Protocol      string              `json:"protocol,omitempty"`
 	TLS           string              `json:"tls,omitempty"`
 	CipherSuite   string              `json:"cipher_suite,omitempty"`
+	Resolution    string              `json:"resolution,omitempty"` // how the name was looked up, where it is known
 	Local         string              `json:"local,omitempty"`
 	Remote        string              `json:"remote,omitempty"`
 	From          string              `json:"from,omitempty"`  // where the response came from
@@ -122,7 +123,8 @@ func newTransaction(m *urlsession.TransactionMetrics) transaction {
 		Reused: m.ReusedConnection, Proxied: m.ProxyConnection, Inner: m.Inner,
 		Received: m.BodyBytesReceived, Decoded: m.BodyBytesAfterDecoding,
 		Timing: timesOf(m), Error: newProblem(m.Err), Retry: m.Retry.String(), Cache: m.Cache,
-		Multipath: m.Multipath, Cellular: m.Cellular, Expensive: m.Expensive, Constrained: m.Constrained,
+		Resolution: m.DomainResolutionProtocol.String(),
+		Multipath:  m.Multipath, Cellular: m.Cellular, Expensive: m.Expensive, Constrained: m.Constrained,
 		HeadSent: m.RequestHeaderBytesSent, BodySource: m.BodyBytesBeforeEncoding, BodySent: m.BodyBytesSent,
 		HeadReceived: m.ResponseHeaderBytesReceived, Start: moment(m.FetchStart),
 	}

@@ -71,6 +71,9 @@ func reportRequest(b *strings.Builder, number int, t *urlsession.TransactionMetr
 	if t.RemoteAddr != nil {
 		fmt.Fprintf(b, "* connection: %s\n", connectionOf(t))
 	}
+	if by := t.DomainResolutionProtocol; by != urlsession.ResolutionUnknown {
+		fmt.Fprintf(b, "* lookup: DNS by %s\n", by)
+	}
 	method := t.Request.Method
 	if method == "" {
 		method = http.MethodGet

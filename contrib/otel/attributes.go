@@ -107,6 +107,9 @@ func factsOf(t *urlsession.TransactionMetrics) []attribute.KeyValue {
 	if t.Cache != "" {
 		facts = append(facts, attribute.String("urlkit.cache", t.Cache))
 	}
+	if by := t.DomainResolutionProtocol.String(); by != "" {
+		facts = append(facts, attribute.String("urlkit.domain_resolution_protocol", by))
+	}
 	if t.Cellular {
 		facts = append(facts, semconv.NetworkConnectionTypeCell)
 	}

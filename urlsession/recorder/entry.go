@@ -34,6 +34,7 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	note(e.Custom, "_protocol", t.NetworkProtocolName)
 	note(e.Custom, "_policy", t.Policy)
 	note(e.Custom, "_tls", t.TLS())
+	note(e.Custom, "_resolution", t.DomainResolutionProtocol.String())
 	note(e.Custom, "_retry", t.Retry.String())
 	note(e.Custom, "_cache", t.Cache)
 	note(e.Custom, "_fromCache", t.ResourceFetchType == urlsession.FetchLocalCache)

@@ -248,12 +248,14 @@ func TestEntryHasCustomFields(t *testing.T) {
 	x := &urlsession.TransactionMetrics{
 		Request: request(t, "GET", "https://example.com/", nil), NetworkProtocolName: "h3", Policy: "p", Retry: urlsession.RetryNotSent, Inner: true,
 		ReusedConnection: true, ProxyConnection: true, Multipath: true, Cellular: true, Expensive: true, Constrained: true, ResourceFetchType: urlsession.FetchLocalCache, Cache: "hit: fresh",
-		TLSVersion: 0x0304, RemoteAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3128}, RequestHeaderBytesSent: -1,
+		DomainResolutionProtocol: urlsession.ResolutionHTTPS,
+		TLSVersion:               0x0304, RemoteAddr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3128}, RequestHeaderBytesSent: -1,
 	}
 	e := recorder.Entry(x)
 	for name, want := range map[string]string{
 		"_protocol": `"h3"`, "_policy": `"p"`, "_retry": `"not sent"`, "_inner": "true", "_reused": "true", "_proxied": "true", "_multipath": "true",
 		"_cellular": "true", "_expensive": "true", "_constrained": "true", "_fromCache": "true", "_cache": `"hit: fresh"`, "_tls": `"TLS 1.3"`,
+		"_resolution": `"https"`,
 	} {
 		if got := string(e.Custom[name]); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
