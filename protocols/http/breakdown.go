@@ -18,6 +18,10 @@ const longestCoolDown = time.Hour
 // HTTP/3 is (RFC 8305 §3 has the name and the time).
 const resolutionDelay = 50 * time.Millisecond
 
+// silentHosts is how many hosts that do not answer make it likely that it is the
+// network which drops UDP.
+const silentHosts = 2
+
 // breakdown is what is known of a host that HTTP/3 did not work with, on its route
 // and in the present network.
 type breakdown struct {
@@ -57,6 +61,37 @@ func (p *pool) works(k key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.breakdowns, k)
+	p.silent = nil
+}
+
+// unanswered notes that there was no answer over UDP while there was time for one.
+func (p *pool) unanswered(k key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.silent) < silentHosts && !slices.Contains(p.silent, k.host) {
+		p.silent = append(p.silent, k.host)
+	}
+}
+
+// dropsPackets tells whether the network seems to drop UDP: several hosts have not
+// answered, and none has since HTTP/3 worked last or the path changed.
+func (p *pool) dropsPackets() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	return len(p.silent) >= silentHosts
+}
+
+// headStart is how long an attempt goes on alone.
+func (p *pool) headStart(a *attempt) time.Duration {
+	switch {
+	case p.dropsPackets():
+		return 0
+	case a.asks:
+		return resolutionDelay
+	default:
+		return p.config.HTTP3HeadStart
+	}
 }
 
 // blocked tells whether HTTP/3 is not to be tried now. The lock is held.
@@ -192,6 +227,7 @@ func (p *pool) pathChanged() {
 	p.config.AlternativeServices.PathChanged()
 	p.mu.Lock()
 	clear(p.breakdowns)
+	p.silent = nil
 	var moving []*conn
 	for _, h := range p.hosts {
 		h.altSvc = nil

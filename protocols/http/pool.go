@@ -29,6 +29,7 @@ type pool struct {
 	closed bool
 
 	breakdowns map[key]breakdown  // of HTTP/3
+	silent     []string           // hosts that did not answer over UDP, since one did; at most silentHosts
 	unwatch    context.CancelFunc // ends the watching of the network; nil: nobody does
 }
 

@@ -59,7 +59,7 @@ func (p *pool) plan(k key, req *protocols.Request) *attempt {
 
 	return &attempt{
 		service: s, asks: s.addr == "", trace: req.Trace,
-		early: p.config.EnablesEarlyData && safe && req.Body.KnownLength() == 0,
+		early: p.config.EnablesEarlyData && safe && req.Body.KnownLength() == 0 && !p.dropsPackets(),
 	}
 }
 
@@ -81,6 +81,9 @@ func (p *pool) begin(ctx context.Context, h *host, a *attempt) {
 		a.conn, a.err = p.tryHTTP3(ctx, a)
 		if a.err != nil && !errors.Is(context.Cause(ctx), errAbandoned) && !errors.Is(a.err, errNoService) && !errors.Is(a.err, errNoSocket) {
 			p.breakDown(h.key)
+			if errors.Is(context.Cause(ctx), errPatience) {
+				p.unanswered(h.key)
+			}
 		}
 		a.cancel(nil)
 		p.mu.Lock()
@@ -107,11 +110,7 @@ func (p *pool) reach(ctx context.Context, d *dial) (*conn, error) {
 		return p.connect(ctx, d)
 	}
 	stop := context.AfterFunc(ctx, func() { a.cancel(errAbandoned) })
-	start := p.config.HTTP3HeadStart
-	if a.asks {
-		start = resolutionDelay
-	}
-	timer := time.NewTimer(start)
+	timer := time.NewTimer(p.headStart(a))
 	defer timer.Stop()
 	select {
 	case <-a.done:
@@ -163,6 +162,9 @@ func (p *pool) race(ctx context.Context, d *dial, stop func() bool) (*conn, erro
 	case o := <-tcp:
 		if o.err == nil {
 			stop()
+			if ended, _ := a.outcome(); !ended && !a.asks {
+				p.unanswered(d.host.key) // and TCP was, though it began later
+			}
 			go p.late(a)
 
 			return o.conn, nil
@@ -256,6 +258,9 @@ func (h *host) upgradeDue(c *conn) bool {
 func (p *pool) died(c *conn, broken bool) {
 	if broken {
 		p.breakDown(c.host.key)
+		if !c.answered.Load() {
+			p.unanswered(c.host.key)
+		}
 	}
 	p.changed(c)
 }
