@@ -3,13 +3,15 @@
 package urlsession_test
 
 import (
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
-	"net"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +21,8 @@ import (
 )
 
 // ngtcp2 speaks HTTP/3 by other hands, also where packets are lost, and where it wants
-// an address proved first.
+// an address proved first. A request either assumes HTTP/3, or nginx has announced it
+// over TCP.
 func TestPeerNgtcp2(t *testing.T) {
 	for name, options := range map[string][]string{
 		"plain":      nil,
@@ -30,62 +33,155 @@ func TestPeerNgtcp2(t *testing.T) {
 		"narrow":     {"--max-udp-payload-size=1200"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leak.Check(t)
-			p := peer.Start(t, "ngtcp2.sh", append([]string{peer.UDP}, options...)...)
-			makeLarge(t, p)
-			s := session(t, func(c *urlsession.Configuration) { c.RootCAs = p.Roots(t) })
-			// Nothing listens on ::1, which localhost means too.
-			base := "https://localhost:" + strconv.Itoa(p.Ports[0])
-			for range 3 {
-				if data, resp := load(t, s, assuming(t, base+"/hello.txt")); data != "hello\n" || resp.Proto != "h3" {
-					t.Errorf("%q by %s", data, resp.Proto)
-				}
+			p := peer.Start(t, "ngtcp2.sh", append([]string{peer.UDP, "--max-dyn-length=200M"}, options...)...)
+			file := makeLarge(t, p)
+			for _, way := range []string{"assumed", "announced"} {
+				t.Run(way, func(t *testing.T) {
+					leak.Check(t)
+					o := reaching(t, p, way == "assumed")
+					o.small(t)
+					// Loss makes a large body last: one for each way.
+					if name != "lossy" || o.assumes {
+						o.large(t, generated())
+					}
+					if name != "lossy" || !o.assumes {
+						o.large(t, file)
+					}
+				})
 			}
-			head := request(t, http.MethodHead, base+"/big.bin", nil)
-			head.AssumesHTTP3Capable = true
-			if data, resp := load(t, s, head); data != "" || resp.Header.Get("Content-Length") != "1048576" {
-				t.Errorf("HEAD gives %d bytes and %v", len(data), resp.Header)
-			}
-			if _, resp := load(t, s, assuming(t, base+"/none")); resp.StatusCode != http.StatusNotFound {
-				t.Errorf("status %d", resp.StatusCode)
-			}
-			large(t, s, base)
 		})
 	}
 }
 
-// largeSize is that of a file which makeLarge puts into a peer's folder: of itself
-// ngtcp2 makes bodies up to 20 MB.
-const largeSize = 100 << 20
+// origin3 is a session with a server that speaks HTTP/3.
+type origin3 struct {
+	*urlsession.Session
 
-func makeLarge(t *testing.T, p *peer.Peer) {
+	base    string
+	assumes bool // its requests do: nobody has announced it
+}
+
+// reaching makes the session. What is announced is in use when it returns.
+func reaching(t *testing.T, p *peer.Peer, assumes bool) *origin3 {
 	t.Helper()
-	name := filepath.Join(p.Dir, "www", "large.bin")
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
-		t.Fatal(err)
+	s := session(t, func(c *urlsession.Configuration) {
+		c.RootCAs, c.CachePolicy = p.Roots(t), urlsession.ReloadIgnoringLocalCache
+	})
+	o := &origin3{Session: s, assumes: assumes}
+	if assumes {
+		// Nothing listens on ::1, which localhost means too.
+		o.base = "https://localhost:" + strconv.Itoa(p.Ports[0])
+
+		return o
 	}
-	if err := os.Truncate(name, largeSize); err != nil {
-		t.Fatal(err)
+	o.base = announcing(t, p, `h3=":`+strconv.Itoa(p.Ports[0])+`"; ma=60`)
+	if data, resp := load(t, o.Session, get(t, o.base+"/hello.txt")); data != "tcp\n" || resp.Proto != "h2" {
+		t.Errorf("the first: %q by %s", data, resp.Proto)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		data, resp := load(t, o.Session, get(t, o.base+"/hello.txt"))
+		if resp.Proto == "h3" && data == "hello\n" {
+			return o
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q by %s", data, resp.Proto)
+		}
 	}
 }
 
-// large loads the file.
-func large(t *testing.T, s *urlsession.Session, base string) {
+// fetch loads over HTTP/3, and gives the length and the SHA-256 of what came.
+func (o *origin3) fetch(t *testing.T, method, path string) (n int64, sum string, resp *urlsession.Response) {
 	t.Helper()
+	req := request(t, method, o.base+path, nil)
+	req.AssumesHTTP3Capable = o.assumes
 	var m urlsession.TaskMetrics
-	began := time.Now()
-	body, err := s.Bytes(urlsession.WithMetrics(t.Context(), &m), assuming(t, base+"/large.bin"))
+	body, err := o.Bytes(urlsession.WithMetrics(t.Context(), &m), req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := io.Copy(io.Discard, body)
-	if cerr := body.Close(); n != largeSize || err != nil || cerr != nil {
-		t.Errorf("%d bytes, %v, %v", n, err, cerr)
+	hash := sha256.New()
+	n, err = io.Copy(hash, body)
+	if cerr := body.Close(); err != nil || cerr != nil {
+		t.Errorf("%s %s: %d bytes, %v, %v", method, path, n, err, cerr)
 	}
-	if x := m.Transactions[0]; x.NetworkProtocolName != "h3" || !x.ReusedConnection {
-		t.Errorf("by %s, reused: %v", x.NetworkProtocolName, x.ReusedConnection)
+	resp = body.Response()
+	for _, x := range m.Transactions {
+		if x.NetworkProtocolName != "h3" || resp.Proto != "h3" {
+			t.Errorf("%s %s: by %q, and %q in the metrics", method, path, resp.Proto, x.NetworkProtocolName)
+		}
 	}
-	t.Logf("100 MiB in %v", time.Since(began))
+	if len(m.Transactions) != 1 {
+		t.Errorf("%s %s: %d transactions", method, path, len(m.Transactions))
+	}
+
+	return n, hex.EncodeToString(hash.Sum(nil)), resp
+}
+
+// small loads what is small, or without a body.
+func (o *origin3) small(t *testing.T) {
+	t.Helper()
+	hello := sha256.Sum256([]byte("hello\n"))
+	for range 3 {
+		if n, sum, resp := o.fetch(t, http.MethodGet, "/hello.txt"); sum != hex.EncodeToString(hello[:]) || resp.StatusCode != http.StatusOK {
+			t.Errorf("%d bytes, status %d", n, resp.StatusCode)
+		}
+	}
+	for path, length := range map[string]string{"/hello.txt": "6", "/big.bin": "1048576", "/100000000": "100000000"} {
+		n, _, resp := o.fetch(t, http.MethodHead, path)
+		if n != 0 || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Length") != length {
+			t.Errorf("HEAD %s gives %d bytes, status %d and %v", path, n, resp.StatusCode, resp.Header)
+		}
+	}
+	if _, _, resp := o.fetch(t, http.MethodGet, "/none"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+// entity is what a peer serves.
+type entity struct {
+	path string
+	size int64
+	sum  string // SHA-256
+}
+
+// large loads an entity.
+func (o *origin3) large(t *testing.T, want entity) {
+	t.Helper()
+	began := time.Now()
+	if n, sum, _ := o.fetch(t, http.MethodGet, want.path); n != want.size || sum != want.sum {
+		t.Errorf("%s: %d bytes of %d, SHA-256 %s, want %s", want.path, n, want.size, sum, want.sum)
+	}
+	t.Logf("%d bytes in %v", want.size, time.Since(began))
+}
+
+// generated is what ngtcp2 makes for a path that is a number: so many zeros.
+var generated = sync.OnceValue(func() entity {
+	const size = 100_000_000
+	hash := sha256.New()
+	zeros := make([]byte, 100_000)
+	for range size / len(zeros) {
+		hash.Write(zeros)
+	}
+
+	return entity{"/" + strconv.Itoa(size), size, hex.EncodeToString(hash.Sum(nil))}
+})
+
+// makeLarge puts a file of random bytes into a peer's folder.
+func makeLarge(t *testing.T, p *peer.Peer) entity {
+	t.Helper()
+	const size = 100 << 20
+	file, err := os.Create(filepath.Join(p.Dir, "www", "large.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	random := rand.NewChaCha8([32]byte{byte(rand.Uint32())})
+	if _, err := io.CopyN(io.MultiWriter(file, hash), random, size); err != nil {
+		t.Fatal(err)
+	}
+
+	return entity{"/large.bin", size, hex.EncodeToString(hash.Sum(nil))}
 }
 
 // altSvcScript is nginx with the field Alt-Svc, and the certificate of another peer:
@@ -117,149 +213,12 @@ func announcing(t *testing.T, other *peer.Peer, field string) string {
 	return "https://" + peer.Start(t, script, peer.TCP, filepath.Dir(other.CAFile), field).Addr(0)
 }
 
-// nginx says over TCP where ngtcp2 serves the origin over UDP.
+// A connection that is new, too, goes where nginx has said.
 func TestPeerAltSvc(t *testing.T) {
 	leak.Check(t)
-	p := peer.Start(t, "ngtcp2.sh", peer.UDP)
-	makeLarge(t, p)
-	base := announcing(t, p, `h3=":`+strconv.Itoa(p.Ports[0])+`"; ma=60`)
-	s := session(t, func(c *urlsession.Configuration) { c.RootCAs = p.Roots(t) })
-	if data, resp := load(t, s, get(t, base+"/hello.txt")); data != "tcp\n" || resp.Proto != "h2" {
-		t.Errorf("the first: %q by %s", data, resp.Proto)
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		data, resp := load(t, s, get(t, base+"/hello.txt"))
-		if resp.Proto == "h3" && data == "hello\n" {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%q by %s", data, resp.Proto)
-		}
-	}
-	if err := s.Flush(t.Context()); err != nil {
+	o := reaching(t, peer.Start(t, "ngtcp2.sh", peer.UDP), false)
+	if err := o.Flush(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, resp := load(t, s, get(t, base+"/hello.txt")); resp.Proto != "h3" {
-		t.Errorf("a new connection by %s", resp.Proto)
-	}
-	large(t, s, base)
-}
-
-// UDP that is swallowed or refused costs the first request a head start, and the next
-// nothing.
-func TestPeerBrokenUDP(t *testing.T) {
-	leak.Check(t)
-	p := peer.Start(t, "ngtcp2.sh", peer.UDP)
-	for name, field := range map[string]string{
-		"swallowed": `h3=":` + swallowing(t) + `"`,
-		"refused":   `h3=":1"`,
-	} {
-		base := announcing(t, p, field)
-		s := session(t, func(c *urlsession.Configuration) { c.RootCAs = p.Roots(t) })
-		load(t, s, get(t, base+"/hello.txt")) // tells
-		if err := s.Flush(t.Context()); err != nil {
-			t.Error(err)
-		}
-		for i := range 3 {
-			began := time.Now()
-			data, resp := load(t, s, get(t, base+"/hello.txt"))
-			took := time.Since(began)
-			if data != "tcp\n" || resp.Proto != "h2" || i > 0 && took > 200*time.Millisecond || took > 2*time.Second {
-				t.Errorf("%s: request %d: %q by %s after %v", name, i, data, resp.Proto, took)
-			}
-		}
-	}
-}
-
-// swallowing is a UDP port that answers nothing.
-func swallowing(t *testing.T) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
-
-	return port
-}
-
-// A server that is killed in the middle of a download fails it, with an error that is
-// known, and what follows goes over TCP.
-func TestPeerDiesInMidDownload(t *testing.T) {
-	leak.Check(t)
-	p := peer.Start(t, "ngtcp2.sh", peer.UDP)
-	makeLarge(t, p)
-	base := announcing(t, p, "clear")
-	_, port, _ := net.SplitHostPort(base[len("https://"):])
-	path := relayed(t, "127.0.0.1:"+port, p.Addr(0), 20<<20)
-	defer path()
-	s := session(t, func(c *urlsession.Configuration) { c.RootCAs = p.Roots(t) })
-	body, err := s.Bytes(t.Context(), assuming(t, base+"/large.bin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := io.Copy(io.Discard, body)
-	if _ = body.Close(); !errors.Is(err, io.ErrUnexpectedEOF) || body.Response().Proto != "h3" {
-		t.Errorf("%d bytes by %s, %v", n, body.Response().Proto, err)
-	}
-	wantCode(t, err, urlsession.NetworkConnectionLost)
-	began := time.Now()
-	if data, resp := load(t, s, assuming(t, base+"/hello.txt")); data != "tcp\n" || resp.Proto != "h2" || time.Since(began) > 200*time.Millisecond {
-		t.Errorf("the next: %q by %s after %v", data, resp.Proto, time.Since(began))
-	}
-}
-
-// relayed passes datagrams between a port and a server, until so many bytes have come.
-func relayed(t *testing.T, front, to string, bytes int) (stop func()) {
-	t.Helper()
-	in, err := net.ListenPacket("udp", front)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := net.Dial("udp", to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := make(chan net.Addr, 1)
-	done := make(chan struct{}, 2)
-	go func() {
-		defer func() { done <- struct{}{} }()
-		buf := make([]byte, 64<<10)
-		for {
-			n, from, err := in.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			select {
-			case client <- from:
-			default:
-			}
-			_, _ = out.Write(buf[:n])
-		}
-	}()
-	go func() {
-		defer func() { done <- struct{}{} }()
-		buf := make([]byte, 64<<10)
-		var to net.Addr
-		for total := 0; ; {
-			n, err := out.Read(buf)
-			if err != nil {
-				return
-			}
-			if to == nil {
-				to = <-client
-			}
-			if total += n; total < bytes {
-				_, _ = in.WriteTo(buf[:n], to)
-			}
-		}
-	}()
-
-	return func() {
-		in.Close()
-		out.Close()
-		<-done
-		<-done
-	}
+	o.fetch(t, http.MethodGet, "/hello.txt")
 }
