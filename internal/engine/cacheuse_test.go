@@ -161,21 +161,29 @@ func TestCacheOfSomebody(t *testing.T) {
 	}
 }
 
-// Vary may name a field that was added to one transaction.
-func TestVaryNamesAnAddedField(t *testing.T) {
-	e := open(t, engine.Config{Cache: newMemory()}, serving(func(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
-		return reply(200, req.Header.Get("X-Tenant"), "Cache-Control", "max-age=60", "Vary", "X-Tenant"), nil
-	}))
-	for _, tenant := range []string{"a", "b", ""} {
-		task := &engine.Task{Fields: func(*protocols.Request) http.Header {
-			if tenant == "" {
-				return nil
+// A field that was added to one transaction chooses, too: Vary may name it, or it is a
+// credential.
+func TestAddedFieldChooses(t *testing.T) {
+	for name, vary := range map[string]string{"X-Tenant": "X-Tenant", "Authorization": ""} {
+		e := open(t, engine.Config{Cache: newMemory()}, serving(func(_ context.Context, req *protocols.Request) (*protocols.Response, error) {
+			resp := reply(200, req.Header.Get(name), "Cache-Control", "max-age=60")
+			if vary != "" {
+				resp.Header.Set("Vary", vary)
 			}
 
-			return http.Header{"X-Tenant": {tenant}}
-		}}
-		if body, _, err := fetch(e, request(t, "GET", "http://host/"), task); err != nil || body != tenant {
-			t.Errorf("%q: %q, %v", tenant, body, err)
+			return resp, nil
+		}))
+		for _, value := range []string{"a", "b", ""} {
+			task := &engine.Task{Fields: func(*protocols.Request) http.Header {
+				if value == "" {
+					return nil
+				}
+
+				return http.Header{name: {value}}
+			}}
+			if body, _, err := fetch(e, request(t, "GET", "http://host/"), task); err != nil || body != value {
+				t.Errorf("%s %q: %q, %v", name, value, body, err)
+			}
 		}
 	}
 }

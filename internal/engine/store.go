@@ -21,7 +21,7 @@ func (h *hop) store(resp *protocols.Response) {
 	if c == nil || c.served != notServed || c.query.Method != http.MethodGet || c.decided.Action == httpcache.Refuse {
 		return
 	}
-	h.chooseByAdded(resp)
+	h.chooseByAdded()
 	if why := h.unstorable(resp); why != "" {
 		h.unstored(resp, why)
 
@@ -49,10 +49,10 @@ func (h *hop) store(resp *protocols.Response) {
 }
 
 // chooseByAdded counts the fields that were added to the transaction among the
-// request's, where Vary may name one.
-func (h *hop) chooseByAdded(resp *protocols.Response) {
+// request's: Vary may name one, and one may be a credential.
+func (h *hop) chooseByAdded() {
 	q := &h.cached.query
-	if len(h.added) == 0 || len(resp.Header["Vary"]) == 0 {
+	if len(h.added) == 0 {
 		return
 	}
 	header := make(http.Header, len(q.Header)+len(h.added))

@@ -39,7 +39,8 @@ type Config struct {
 	// processes count with what they do. 0: nothing is on a disk.
 	DiskCapacity int64
 	// Directory is the folder for the files (Apple's directory); it is made when
-	// something is stored, for the user alone (mode 0700). "": nothing is on a disk.
+	// something is stored, for the user alone (mode 0700). Whoever else can write to one
+	// that is there chooses what is served. "": nothing is on a disk.
 	Directory string
 	// Logger is told of damaged files, which are removed. nil: slog.Default.
 	Logger *slog.Logger

@@ -109,8 +109,13 @@ func TestForeignFiles(t *testing.T) {
 	head := files(t, folder, ".head")[0]
 	dir := filepath.Dir(head)
 	name := filepath.Base(head)
+	fields := strings.SplitN(name, "-", 4)
+	absurd := func(rest string) string { // what would overflow
+		return fields[0] + "-" + fields[1] + "-" + fields[2] + "-" + rest + ".head"
+	}
 	var made []string
 	for _, n := range []string{
+		absurd("7fffffffffffffff-1"), absurd("1-7fffffffffffffff"),
 		"x", ".head", "-----.head", strings.ToUpper(name), name + ".head", "0" + name, strings.Replace(name, "-", "--", 1),
 		strings.Repeat("0", 200) + ".head", "abc.temp", "abc-.body", "0123456789abcdef-" + strings.Repeat("A", 25) + ".body",
 	} {

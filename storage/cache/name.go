@@ -26,6 +26,13 @@ const (
 	tempSuffix = ".temp" // a head that is being written
 )
 
+// What a name can tell, so that sums and the next instant do not overflow: the year
+// 2116, and 32 TiB.
+const (
+	maxInstant = 1 << 62
+	maxFiles   = 1 << 45
+)
+
 func hashKey(key string) keyHash {
 	sum := sha256.Sum256([]byte(key))
 
@@ -109,7 +116,7 @@ func parseHeadName(name string) *head {
 	var err1, err2 error
 	h.stored, err1 = strconv.ParseInt(fields[3], 16, 64)
 	h.size, err2 = strconv.ParseInt(fields[4], 16, 64)
-	if err1 != nil || err2 != nil || h.stored < 0 || h.size < 0 ||
+	if err1 != nil || err2 != nil || h.stored < 0 || h.size < 0 || h.stored > maxInstant || h.size > maxFiles ||
 		headName(h.key, h.variant, h.generation, h.stored, h.size) != name {
 		return nil
 	}
