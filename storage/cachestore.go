@@ -62,12 +62,14 @@ type CacheWriter interface {
 type CacheEntry struct {
 	// Key is the primary key that the session made (RFC 9111 §2).
 	Key string
-	// Variant tells the responses of one key apart: what the fields that Vary names
-	// had in the request (RFC 9111 §4.1); "" without Vary.
+	// Variant tells the responses of one key apart, as a digest of VaryFields; "" where
+	// nothing does.
 	Variant string
 	// URL is that of the response, without fragment and user info.
 	URL *url.URL
-	// VaryFields are the request's fields that Vary names.
+	// VaryFields are what must be the same in a request for the response to answer it:
+	// the fields that Vary names (RFC 9111 §4.1), and what else the session counts, a
+	// credential, say. Secrets are digests.
 	VaryFields http.Header
 	// StatusCode, Header, Trailer, Proto, MIMEType and TextEncodingName are the
 	// response's, as they came.
