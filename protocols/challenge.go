@@ -125,7 +125,8 @@ type Credential struct {
 	Certificate *tls.Certificate
 	// Trust, for MethodServerTrust, is the Challenge's TLS once the app has judged
 	// it: the peer is trusted then, whatever the evaluation said (Apple's
-	// URLCredential(trust:)). Where policy requires TLS it changes nothing.
+	// URLCredential(trust:)). That of a peer with another certificate counts for
+	// nothing. Where policy requires TLS it changes nothing.
 	Trust *tls.ConnectionState
 	// Persistence says how long a store may keep it.
 	Persistence Persistence

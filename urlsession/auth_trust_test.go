@@ -39,6 +39,8 @@ var trustRows = []struct {
 	{"trusted, and cancelled", true, true, urlsession.CancelAuthenticationChallenge, nil, urlsession.Cancelled},
 	{"untrusted", false, false, urlsession.PerformDefaultHandling, nil, urlsession.ServerCertificateUntrusted},
 	{"untrusted, and accepted", false, false, urlsession.UseCredential, vouch, 0},
+	{"untrusted, and trust in nobody", false, false, urlsession.UseCredential, vouchForNobody, urlsession.ServerCertificateUntrusted},
+	{"untrusted, and trust in another", false, false, urlsession.UseCredential, vouchForAnother, urlsession.ServerCertificateUntrusted},
 	{"untrusted, answered otherwise", false, false, urlsession.UseCredential, passwordOf, urlsession.ServerCertificateUntrusted},
 	{"untrusted, no credential", false, false, urlsession.UseCredential, nil, urlsession.ServerCertificateUntrusted},
 	{"untrusted, and rejected", false, false, urlsession.RejectProtectionSpace, nil, urlsession.ServerCertificateUntrusted},
@@ -47,6 +49,18 @@ var trustRows = []struct {
 
 func vouch(c *urlsession.Challenge) *urlsession.Credential {
 	return &urlsession.Credential{Trust: c.TLS}
+}
+
+func vouchForNobody(*urlsession.Challenge) *urlsession.Credential {
+	return &urlsession.Credential{Trust: &tls.ConnectionState{}}
+}
+
+// vouchForAnother gives the trust of another challenge.
+func vouchForAnother(c *urlsession.Challenge) *urlsession.Credential {
+	other := *c.TLS.PeerCertificates[0]
+	other.Raw = []byte("another")
+
+	return &urlsession.Credential{Trust: &tls.ConnectionState{PeerCertificates: []*x509.Certificate{&other}}}
 }
 
 func passwordOf(*urlsession.Challenge) *urlsession.Credential {

@@ -64,7 +64,7 @@ func (h *hop) trusted(host string, floor ats.Floor, state *tls.ConnectionState, 
 
 		return found
 	case protocols.UseCredential:
-		if found == nil || credential == nil || credential.Trust == nil {
+		if found == nil || credential == nil || !samePeer(credential.Trust, state) {
 			return found
 		}
 		if err := floor.Accept(host, state.PeerCertificates); err != nil {
@@ -75,6 +75,13 @@ func (h *hop) trusted(host string, floor ats.Floor, state *tls.ConnectionState, 
 	default:
 		return found
 	}
+}
+
+// samePeer tells whether a handshake is with the peer that the app has judged: trust in
+// one is none in another.
+func samePeer(judged, state *tls.ConnectionState) bool {
+	return judged != nil && len(judged.PeerCertificates) > 0 && len(state.PeerCertificates) > 0 &&
+		judged.PeerCertificates[0].Equal(state.PeerCertificates[0])
 }
 
 // askCertificate makes each handshake of config ask the app, if there is one to be
