@@ -281,7 +281,8 @@ func (l *load) write(h *hop, a *answer) error {
 	return nil
 }
 
-// message is what an answer may depend on. What it reads of the body is not sent. A proxy that is spoken to in
+// message is what an answer may depend on. What that reads of the body is not sent. A
+// proxy that is spoken to in
 // absolute-form sees that form.
 func (h *hop) message(a *answer) *httpauth.Message {
 	m := &httpauth.Message{Method: h.request.Method, URI: h.request.URL.RequestURI()}

@@ -31,7 +31,7 @@ type memory struct {
 	binds atomic.Int64 // that were given out
 
 	mu       sync.Mutex
-	removals uint64 // from the store, of which it is known that no credential was among them
+	removals uint64 // from the store, as far as the spaces were held against them
 	byOrigin map[origin][]*known
 	order    []*known // the one that was let in longest ago first
 }
