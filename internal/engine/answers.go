@@ -282,8 +282,7 @@ func (l *load) write(h *hop, a *answer) error {
 }
 
 // message is what an answer may depend on. What that reads of the body is not sent. A
-// proxy that is spoken to in
-// absolute-form sees that form.
+// proxy that is spoken to in absolute-form sees that form.
 func (h *hop) message(a *answer) *httpauth.Message {
 	m := &httpauth.Message{Method: h.request.Method, URI: h.request.URL.RequestURI()}
 	if h.request.Body != nil {
