@@ -31,7 +31,9 @@ type TaskMetrics struct {
 // TransactionMetrics are the measurements of one request and its response
 // (Apple's URLSessionTaskTransactionMetrics).
 type TransactionMetrics struct {
-	// Request is the request as it was given to the protocol.
+	// Request is the request as it was given to the protocol. Where the cache had it
+	// sent once more without its conditions, both transactions have it as it was then;
+	// RequestHeader tells what each has sent.
 	Request *Request
 	// RequestHeader are the fields that were sent: the request's, and those that the
 	// protocol added (User-Agent, Accept and the like) where it tells, but for what frames

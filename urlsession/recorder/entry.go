@@ -3,6 +3,7 @@ package recorder
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -25,6 +26,7 @@ func Entry(t *urlsession.TransactionMetrics) *har.Entry {
 	for _, part := range []float64{e.Timings.Blocked, e.Timings.DNS, e.Timings.Connect, e.Timings.Send, e.Timings.Wait, e.Timings.Receive} {
 		e.Time += max(part, 0)
 	}
+	e.Time = math.Round(e.Time*1000) / 1000 // as its parts
 	if t.RemoteAddr != nil && !t.ProxyConnection {
 		e.ServerIPAddress, _, _ = net.SplitHostPort(t.RemoteAddr.String())
 	}

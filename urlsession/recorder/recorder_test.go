@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/urlkit/urlkit/har"
 	"github.com/urlkit/urlkit/internal/leak"
@@ -294,5 +295,16 @@ func TestRecordedCacheHit(t *testing.T) {
 func TestNoLog(t *testing.T) {
 	if o := (&recorder.Recorder{Bodies: 1}).Observe(t.Context(), &urlsession.Request{}); o != nil {
 		t.Errorf("observes %+v", o)
+	}
+}
+
+// The whole time has no more digits than its parts.
+func TestEntryTime(t *testing.T) {
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	m := urlsession.TransactionMetrics{
+		Request: &urlsession.Request{}, FetchStart: at, RequestStart: at.Add(100 * time.Microsecond), RequestEnd: at.Add(300 * time.Microsecond),
+	}
+	if got := recorder.Entry(&m).Time; got != 0.3 {
+		t.Errorf("%v ms", got)
 	}
 }
