@@ -58,7 +58,7 @@ func services(records []proxy.HTTPSRecord, port uint16) []protocols.AlternativeS
 		if !slices.Contains(r.ALPN, "h3") {
 			continue
 		}
-		service := protocols.AlternativeService{Protocol: "h3", Host: r.Target, Port: port, Expires: time.Now().Add(r.TTL)}
+		service := protocols.AlternativeService{Protocol: "h3", Host: r.Target, Port: port, Expires: time.Now().Add(r.TTL).Round(0)}
 		if r.Port != 0 {
 			service.Port = r.Port
 		}

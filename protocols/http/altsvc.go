@@ -32,6 +32,7 @@ var errAltSvc = errors.New("malformed Alt-Svc field")
 // "clear" gives none.
 func parseAltSvc(values []string, now time.Time) ([]protocols.AlternativeService, error) {
 	var services []protocols.AlternativeService
+	now = now.Round(0) // what expires does so by the clock on the wall
 	for _, value := range values {
 		if strings.TrimFunc(value, isBlank) == "clear" { // in this case only
 			return nil, nil

@@ -83,6 +83,20 @@ func TestParseAltSvc(t *testing.T) {
 	}
 }
 
+// What is read follows the clock on the wall: its expiry has no monotonic reading.
+func TestAltSvcByWallClock(t *testing.T) {
+	now := time.Now()
+	got, err := parseAltSvc([]string{`h3=":1", h3=":2"; ma=60, h3=":3"; ma=99999999999`}, now)
+	if err != nil || len(got) != 3 {
+		t.Fatal(got, err)
+	}
+	for i, age := range []time.Duration{defaultMaxAge, time.Minute, longestMaxAge} {
+		if want := now.Round(0).Add(age); got[i].Expires != want { // == compares the reading, too
+			t.Errorf("%v, want %v", got[i].Expires, want)
+		}
+	}
+}
+
 // altSvcSeed writes a field by the ABNF of RFC 7838 §3.
 func altSvcSeed(r *rand.Rand) string {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }

@@ -158,7 +158,7 @@ func (f *File) sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, err := f.decode(data)
+	held, damaged, err := f.decode(data)
 	if err != nil {
 		return err
 	}
@@ -167,11 +167,7 @@ func (f *File) sync(ctx context.Context) error {
 	if f.wiped {
 		held = nil
 	}
-	for _, r := range held {
-		if !f.changed[r.Key] {
-			f.put(r.Key, valid(r.Services, now))
-		}
-	}
+	f.take(held, damaged, now)
 	var list content
 	for key, services := range f.origins {
 		if services = valid(services, now); len(services) > 0 {
@@ -191,6 +187,27 @@ func (f *File) sync(ctx context.Context) error {
 	}
 
 	return err
+}
+
+// take has the file's word count where nothing has changed here: also for what other
+// processes have removed, unless the file was damaged and tells nothing. The lock of the
+// store is held.
+func (f *File) take(held []record, damaged bool, now time.Time) {
+	known := make(map[string]bool, len(held))
+	for _, r := range held {
+		known[r.Key] = true
+	}
+	for key := range f.origins {
+		if !damaged && !known[key] && !f.changed[key] {
+			delete(f.origins, key)
+		}
+	}
+	for _, r := range held {
+		if !f.changed[r.Key] {
+			limit(r.Services, now)
+			f.put(r.Key, valid(r.Services, now))
+		}
+	}
 }
 
 // read gives the bytes of the file; nil where there is none.
@@ -214,21 +231,21 @@ func (f *File) read() ([]byte, error) {
 }
 
 // decode reads what a file holds. A damaged one is set aside.
-func (f *File) decode(data []byte) ([]record, error) {
+func (f *File) decode(data []byte) (list []record, damaged bool, err error) {
 	if len(data) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	list, ok := parse(data)
 	if ok {
-		return list, nil
+		return list, false, nil
 	}
 	aside := f.name + ".damaged"
 	if err := os.Rename(f.name, aside); err != nil {
-		return nil, fmt.Errorf("the file is damaged, and cannot be set aside: %w", err)
+		return nil, true, fmt.Errorf("the file is damaged, and cannot be set aside: %w", err)
 	}
 	f.logger.Warn("altsvc: the file is damaged, a fresh one is used", "file", f.name, "kept", aside)
 
-	return nil, nil
+	return nil, true, nil
 }
 
 // parse reads the bytes of a file; false: they are none that a File has written.

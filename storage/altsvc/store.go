@@ -23,6 +23,9 @@ const (
 	maxServices = 8
 	maxText     = 1024
 	maxName     = 255
+	// longest is how far off an expiry may be: one beyond it was told by a clock that was
+	// wrong.
+	longest = 365 * 24 * time.Hour
 )
 
 // Store keeps alternative services in memory. The zero value is empty and works. It is
@@ -60,14 +63,29 @@ func valid(services []protocols.AlternativeService, now time.Time) []protocols.A
 	return slices.DeleteFunc(slices.Clone(services), func(s protocols.AlternativeService) bool { return !now.Before(s.Expires) })
 }
 
+// limit makes expiries follow the clock on the wall, also where that jumps or the machine
+// sleeps, which a monotonic reading would not; and none is too far off.
+func limit(services []protocols.AlternativeService, now time.Time) {
+	last := now.Add(longest)
+	for i := range services {
+		expires := &services[i].Expires
+		if expires.After(last) {
+			*expires = last
+		}
+		*expires = expires.Round(0)
+	}
+}
+
 // StoreServices replaces what is stored under a key; none: it is forgotten. What no
-// origin can say, by its length or number or because something is missing, is left out.
+// origin can say, by its length or number or because something is missing, is left out,
+// and nothing is kept for more than a year.
 func (s *Store) StoreServices(key string, services []protocols.AlternativeService) {
 	if key == "" || len(key) > maxText {
 		return
 	}
 	services = slices.DeleteFunc(slices.Clone(services), func(one protocols.AlternativeService) bool { return !possible(one) })
 	services = services[:min(len(services), maxServices)]
+	limit(services, time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(key, services)
