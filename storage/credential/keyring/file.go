@@ -43,6 +43,7 @@ func OpenFile(ctx context.Context, name string, logger *slog.Logger) (*Store, er
 type fileRing struct {
 	name   string
 	logger *slog.Logger
+	broken error // why there is no lock, while something is done
 }
 
 func (r *fileRing) get(ctx context.Context, key string) (found *record, err error) {
@@ -79,18 +80,26 @@ func (r *fileRing) clear(ctx context.Context) error {
 	return remove(r.name + ".damaged")
 }
 
-// change reads the file, and writes it again where do says so; nil reads only.
-func (r *fileRing) change(ctx context.Context, do func(map[string]*record) bool) (err error) {
+// alone has the lock of the file while it does something. Without the lock the ring
+// fails, not what is done: it may get on without.
+func (r *fileRing) alone(ctx context.Context, something func() error) error {
 	unlock, err := filelock.Lock(ctx, r.name+".lock")
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return fmt.Errorf("keyring: %w", err)
+		r.broken = fmt.Errorf("keyring: %w", err)
+		defer func() { r.broken = nil }()
 	}
+	err = something()
 	if unlock != nil {
-		defer func() {
-			if uerr := unlock(); err == nil {
-				err = uerr
-			}
-		}()
+		err = errors.Join(err, unlock())
+	}
+
+	return err
+}
+
+// change reads the file, and writes it again where do says so; nil reads only.
+func (r *fileRing) change(ctx context.Context, do func(map[string]*record) bool) error {
+	if r.broken != nil {
+		return r.broken
 	}
 	all, err := r.read()
 	if errors.Is(err, errCorrupt) {

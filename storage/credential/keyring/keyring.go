@@ -27,8 +27,9 @@ var (
 
 // Store keeps credentials of PersistencePermanent in a keyring or a file, and others
 // in memory. It implements storage.CredentialStore, and is made by Open or OpenFile.
-// It is safe for concurrent use, and so is the keyring for several processes; where
-// two change the credentials of one space at once, the one that is later wins.
+// It is safe for concurrent use, and so are keyring and file for several processes; where
+// two change the credentials of one space in the keyring at once, the one that is later
+// wins. In a file both count.
 //
 // Its methods wait for the keyring, which may ask its user to unlock it; when ctx
 // ends they return, and the keyring's answer counts for nothing. What concerns no
@@ -49,6 +50,9 @@ type ring interface {
 	get(ctx context.Context, key string) (*record, error) // nil: there is none
 	set(ctx context.Context, key string, r *record) error // nil removes it
 	clear(ctx context.Context) error
+	// alone does something that calls the ring. Where other processes can be kept out of
+	// the ring between those calls, they are.
+	alone(ctx context.Context, something func() error) error
 }
 
 // entry holds credentials of one space.
@@ -310,7 +314,11 @@ func do[T any](ctx context.Context, s *Store, something func(context.Context) (T
 	go func() {
 		defer func() { s.turn <- struct{}{} }()
 		var o outcome
-		o.result, o.err = something(ctx)
+		o.err = s.ring.alone(ctx, func() (err error) {
+			o.result, err = something(ctx)
+
+			return err
+		})
 		done <- o
 	}()
 	select {

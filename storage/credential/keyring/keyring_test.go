@@ -55,6 +55,8 @@ func (h *held) set(_ context.Context, key string, r *record) error {
 	return err
 }
 
+func (h *held) alone(_ context.Context, something func() error) error { return something() }
+
 func (h *held) clear(context.Context) error { clear(h.records); return h.err }
 
 // stores are new stores of each kind, and how to open them again.

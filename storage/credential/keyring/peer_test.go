@@ -19,15 +19,25 @@ import (
 )
 
 // childURL is set in a process that is started by TestPeerSecretService: it loads that
-// URL. childUser: it gives a credential.
+// URL. childUser: it gives a credential. childFile is set in one that shares a file, with
+// a name of its own for childUser.
 const (
 	childURL  = "KEYRING_TEST_URL"
 	childUser = "KEYRING_TEST_USER"
+	childFile = "KEYRING_TEST_FILE"
 )
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		if err := child(url, os.Getenv(childUser)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+
+		return
+	}
+	if name := os.Getenv(childFile); name != "" {
+		if err := share(name, os.Getenv(childUser)); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}

@@ -74,3 +74,6 @@ func (r systemRing) clear(context.Context) error {
 
 	return nil
 }
+
+// alone keeps nobody out: no system's keyring has a lock for that.
+func (systemRing) alone(_ context.Context, something func() error) error { return something() }
