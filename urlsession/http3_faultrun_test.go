@@ -36,17 +36,9 @@ func faultRun3(t *testing.T, requests int) {
 	seed := faultSeed(t)
 	run := &counts{ended: make(map[string]int), http3: true}
 	var served atomic.Int64
-	server, err := http3server.Start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := started3(t, func(w http.ResponseWriter, r *http.Request) {
 		served.Add(1)
 		faultOrigin(w, r)
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	relay, err := http3server.NewRelay(server.Addr, rand.New(rand.NewPCG(seed, 1)))
 	if err != nil {

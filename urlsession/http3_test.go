@@ -26,17 +26,10 @@ import (
 	"github.com/urlkit/urlkit/urlsession"
 )
 
-// serve3 starts a server; where announces, it says where it speaks HTTP/3.
-func serve3(t *testing.T, announces bool) *http3server.Server {
+// started3 starts a server that ends with the test.
+func started3(t *testing.T, handler http.HandlerFunc) *http3server.Server {
 	t.Helper()
-	leak.Check(t)
-	var field atomic.Pointer[string]
-	s, err := http3server.Start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f := field.Load(); f != nil {
-			w.Header().Set("Alt-Svc", *f)
-		}
-		_, _ = io.WriteString(w, r.Proto+" "+r.RemoteAddr)
-	}))
+	s, err := http3server.Start(handler)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +37,21 @@ func serve3(t *testing.T, announces bool) *http3server.Server {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	})
+
+	return s
+}
+
+// serve3 starts a server; where announces, it says where it speaks HTTP/3.
+func serve3(t *testing.T, announces bool) *http3server.Server {
+	t.Helper()
+	leak.Check(t)
+	var field atomic.Pointer[string]
+	s := started3(t, func(w http.ResponseWriter, r *http.Request) {
+		if f := field.Load(); f != nil {
+			w.Header().Set("Alt-Svc", *f)
+		}
+		_, _ = io.WriteString(w, r.Proto+" "+r.RemoteAddr)
 	})
 	if announces {
 		_, port, _ := net.SplitHostPort(s.Addr)
