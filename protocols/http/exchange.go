@@ -33,6 +33,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 	if x.closed.Load() {
 		return 0, errBodyClosed
 	}
+	received := x.conn.socket.received.Load()
 	n, err := x.raw.Body.Read(p)
 	switch {
 	case err == nil:
@@ -53,6 +54,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 		return n, io.EOF
 	default:
 		x.countReceived()
+		x.leaveSilent(received)
 
 		return n, x.bodyFailure(err)
 	}

@@ -28,11 +28,7 @@ type before struct {
 // sent, and another connection may do.
 func (x *exchange) failure(err error, was before, body *protocols.Body, unbroken bool) (again bool, _ error) {
 	if cause := x.ctx.Err(); cause != nil {
-		if x.conn.shared && !x.conn.quic && late(x.ctx) && x.conn.socket.received.Load() == was.received {
-			// The peer said nothing to anybody in all that time. Over QUIC the codec watches
-			// for that.
-			x.pool.retire(x.conn, false)
-		}
+		x.leaveSilent(was.received)
 
 		return false, ended(cause, err)
 	}
@@ -170,6 +166,15 @@ func (x *exchange) bodyFailure(err error) error {
 		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, brief(err))
 	default:
 		return protocols.Errorf(protocols.CannotParseResponse, "%w", brief(err))
+	}
+}
+
+// leaveSilent keeps new requests from a shared connection whose peer has said nothing
+// to anybody while a clock ran out; received is what had come before. Over QUIC the
+// codec watches for that.
+func (x *exchange) leaveSilent(received int64) {
+	if x.conn.shared && !x.conn.quic && late(x.ctx) && x.conn.socket.received.Load() == received {
+		x.pool.retire(x.conn, false)
 	}
 }
 

@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	nethttp "net/http"
 	"sync"
@@ -108,6 +109,43 @@ func TestSilentConnectionIsLeft(t *testing.T) {
 			_ = first.Close()
 		}
 	}
+}
+
+// The same where the peer falls silent in the middle of a body.
+func TestSilentBodyIsLeft(t *testing.T) {
+	l, client, server := start(t, "h2", Config{}, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/half" {
+			_ = nethttp.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})
+	var first *mutable
+	client.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil && first == nil {
+			first = &mutable{Conn: c, closed: make(chan struct{})}
+			c = first
+		}
+
+		return c, err
+	}
+	get(t, l, server.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	resp, err := l.Load(ctx, newRequest(t, "GET", server.URL+"/half", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.muted.Store(true)
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	_ = resp.Body.Close()
+	get(t, l, server.URL)
+	if n := client.dials.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+	_ = first.Close()
 }
 
 // An attempt that hangs, and that nobody owns any more, gives its place to another
