@@ -30,6 +30,9 @@ func badBody(_ context.Context, req *protocols.Request) (*protocols.Response, er
 	case "/coded":
 		resp.Header.Set("Content-Encoding", "gzip")
 		body = strings.NewReader(string(packed([]byte("hello"))[:20]) + strings.Repeat("x", 80))
+	case "/stream": // corrupt long before its end, and of a length that nobody tells
+		resp.Header.Set("Content-Encoding", "gzip")
+		body, resp.ContentLength = strings.NewReader("no gzip at all"+strings.Repeat("x", 1<<20)), -1
 	}
 	resp.Body = io.NopCloser(body)
 

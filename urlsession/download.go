@@ -153,11 +153,27 @@ func (r *run) download(body io.Reader, s *sink) error {
 			break
 		}
 		if err != nil {
-			return err
+			return r.undecoded(err)
 		}
 	}
 
 	return r.downloaded(s)
+}
+
+// undecoded gives the failure of a body that cannot be decoded the codes that downloads
+// have for it; CannotDecodeRawData stands beneath.
+func (r *run) undecoded(err error) error {
+	e, ok := err.(*Error) //nolint:errorlint // that of the body itself
+	if !ok || e.Code != CannotDecodeRawData {
+		return err
+	}
+	told := *e
+	told.Code, told.Err = DownloadDecodingFailedMidStream, &Error{Code: e.Code, Err: e.Err}
+	if engine.Received(r.head) {
+		told.Code = DownloadDecodingFailedToComplete
+	}
+
+	return &told
 }
 
 // wrote counts, and tells.

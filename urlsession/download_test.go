@@ -198,11 +198,15 @@ func TestDownloadOfABadBody(t *testing.T) {
 			"/long":   urlsession.BadServerResponse,
 			"/breaks": urlsession.Unknown,
 			"/panics": urlsession.Unknown,
-			"/coded":  urlsession.CannotDecodeRawData,
+			"/coded":  urlsession.DownloadDecodingFailedToComplete, // it is read at once
+			"/stream": urlsession.DownloadDecodingFailedMidStream,
 		} {
 			for _, name := range []string{"old", "new"} {
 				err := load(s, "bad://host"+path, name)
 				wantCode(t, err, code)
+				if coded := path == "/coded" || path == "/stream"; errors.Is(err, urlsession.CannotDecodeRawData) != coded {
+					t.Errorf("%s: %v", path, err)
+				}
 				if _, err := os.Lstat(filepath.Join(folder, "new")); !errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("%s: there is a new file: %v", path, err)
 				}

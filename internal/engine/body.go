@@ -78,6 +78,7 @@ type wire struct {
 	body   *body
 	count  atomic.Int64
 	failed error // what the protocol's body failed with
+	ended  bool  // it came to its end
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -104,7 +105,9 @@ func (w *wire) Read(p []byte) (int, error) {
 		err = fmt.Errorf("the body ended after %d of %d bytes: %w", w.count.Load(), b.expected, io.ErrUnexpectedEOF)
 	}
 
-	if err != io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+	if err == io.EOF { //nolint:errorlint // a Reader returns io.EOF bare
+		w.ended = true
+	} else {
 		w.failed = err
 	}
 

@@ -70,6 +70,14 @@ func (b *body) tooLong(limit int64) error {
 	return b.finish(protocols.Errorf(protocols.DataLengthExceedsMaximum, "the body is longer than %d bytes", limit))
 }
 
+// Received tells whether all of a body has come from its protocol, whatever became of
+// it since. It is for the goroutine that reads the body.
+func Received(resp *protocols.Response) bool {
+	b, ok := resp.Body.(*body)
+
+	return ok && (b.wire.ended || b.wire.count.Load() == b.expected)
+}
+
 // Decoded tells whether the body of a response of Load is decoded as it is read.
 func Decoded(resp *protocols.Response) bool {
 	b, ok := resp.Body.(*body)
