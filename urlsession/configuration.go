@@ -45,6 +45,13 @@ type Configuration struct {
 	// httpAdditionalHeaders). Authorization, Connection, Host, Proxy-Authenticate,
 	// Proxy-Authorization and WWW-Authenticate are refused by New.
 	AdditionalHeaders http.Header
+	// ConnectionIdleTimeout is how long an HTTP connection without a request is kept; 90
+	// seconds.
+	ConnectionIdleTimeout time.Duration
+	// MaximumConnectionAge is how long an HTTP connection takes new requests, so that
+	// changes of names, and of the servers behind a name, are noticed; what runs goes on.
+	// 1 hour.
+	MaximumConnectionAge time.Duration
 	// RedirectLimit is how many redirects are followed; 20.
 	RedirectLimit int
 	// Retry says which loads are repeated; the zero value: those that are certainly
@@ -54,7 +61,8 @@ type Configuration struct {
 	// More is DataLengthExceedsMaximum. Bytes has no such bound.
 	MaximumDataLength int64
 	// MaximumExpansion is how many bytes one byte of a compressed body may decode
-	// to, once it has decoded to 16 MiB; 256. More is CannotDecodeRawData.
+	// to, once it has decoded to 16 MiB; 256. More is CannotDecodeRawData, in a download
+	// DownloadDecodingFailedMidStream.
 	MaximumExpansion int
 
 	// Cookies is the store of cookies; nil: the process-wide one, or a private one

@@ -18,6 +18,7 @@ func (s *core) builtIn(resolver proxy.Resolver) (builtIn standard.Config) {
 	c := &s.configuration
 	h := &builtIn.HTTP
 	h.MaximumConnectionsPerHost = c.MaximumConnectionsPerHost
+	h.IdleTimeout, h.MaximumConnectionAge = c.ConnectionIdleTimeout, c.MaximumConnectionAge
 	h.OmitsHTTP2 = c.OmitsHTTP2
 	h.Header = c.header()
 	if c.AlternativeServices == nil {
