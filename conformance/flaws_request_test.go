@@ -78,4 +78,15 @@ var requestFlaws = map[string]flaw{
 
 		return p.Load(ctx, req)
 	}),
+	"priority-unobserved": onLoad(func(ctx context.Context, req *protocols.Request, p protocols.URLProtocol) (*protocols.Response, error) {
+		req.Reprioritization.AddObserver(forgetful{})
+
+		return p.Load(ctx, req)
+	}),
 }
+
+// forgetful observes a priority for ever.
+type forgetful struct{}
+
+// PriorityChanged implements protocols.PriorityObserver.
+func (forgetful) PriorityChanged() {}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/urlkit/urlkit/internal/engine"
 	"github.com/urlkit/urlkit/internal/fault"
 	"github.com/urlkit/urlkit/protocols"
 )
@@ -33,6 +34,10 @@ var requestRows = []Row{
 	{
 		Name: "request-unchanged", Clause: 6, need: needContent, run: requestUnchanged,
 		Why: "the same request may be loading elsewhere at this moment",
+	},
+	{
+		Name: "priority-unobserved", Clause: 6, need: needContent, run: priorityUnobserved,
+		Why: "a task goes on being asked for after its load, and its observers would be kept with it",
 	},
 }
 
@@ -297,6 +302,33 @@ func requestUnchanged(ctx context.Context, r *rig) error {
 		wg.Go(func() { s.load(ctx, reqs[0]) })
 	}
 	wg.Wait()
+
+	return nil
+}
+
+func priorityUnobserved(ctx context.Context, r *rig) error {
+	reqs, err := r.probes()
+	if err != nil {
+		return err
+	}
+	s, err := r.session(nil)
+	if err != nil {
+		return err
+	}
+	for _, req := range reqs {
+		for _, read := range []bool{true, false} {
+			changes := new(protocols.Reprioritization)
+			o := s.start(ctx, req, &engine.Task{OneHop: true, Reprioritization: changes})
+			changes.SetPriority(1)
+			if read {
+				o.finish()
+			}
+			_ = o.end() // what it says is another row's business
+			if !r.settles(func() bool { return !changes.Observed() }) {
+				return fmt.Errorf("%s: after the load somebody still observes its priority", req)
+			}
+		}
+	}
 
 	return nil
 }

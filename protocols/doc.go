@@ -25,6 +25,8 @@
 //  5. The request's body is closed by the protocol in every outcome, and never
 //     opened while an earlier reader of it is open.
 //  6. The request is never mutated, nor used after the response body is closed.
+//     Whoever observes its Reprioritization stops when the body ends or is closed,
+//     and before a Load returns an error. To heed a change is a protocol's choice.
 //  7. Load is safe for concurrent use; loads do not wait for each other but for
 //     a limit that the protocol documents.
 //  8. Redirects and challenges are returned as data (Response.Redirect,

@@ -42,6 +42,9 @@ type Request struct {
 	Bind string
 	// Trace collects timings; nil: nobody asks. Set by the session for each hop.
 	Trace *Trace
+	// Reprioritization tells of changes of Priority while the load runs; nil: there are
+	// none. Set by the session for each hop of a task.
+	Reprioritization *Reprioritization
 
 	// CachePolicy says how a cache may be used (Apple's cachePolicy).
 	CachePolicy CachePolicy
@@ -59,7 +62,8 @@ type Request struct {
 	CookiePartition string
 	// NetworkServiceType hints at the kind of traffic.
 	NetworkServiceType NetworkServiceType
-	// Priority is the relative priority, 0 < Priority <= 1; 0 means 0.5.
+	// Priority is the relative priority when the load begins, 0 < Priority <= 1; 0 means
+	// 0.5.
 	Priority float64
 	// RefusesCellular, RefusesExpensiveNetwork and RefusesConstrainedNetwork forbid
 	// kinds of paths (the opposites of Apple's allows... properties), beside what the

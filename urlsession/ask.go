@@ -36,7 +36,7 @@ func merge(own, session *Delegate) *Delegate {
 // hook gives the engine what the delegate wants to be asked and told.
 func (r *run) hook(ctx context.Context) {
 	t, told := r.task, r.told()
-	r.hooks.Redirect, r.hooks.Held = r.redirect, r.held
+	r.hooks.Redirect, r.hooks.Held, r.hooks.Reprioritization = r.redirect, r.held, &r.changes
 	if told.DidReceiveChallenge != nil {
 		r.hooks.Challenge = r.challenge
 	}

@@ -222,7 +222,9 @@ type Task interface {
 
 	// Priority is between 0 and 1; a new task has that of its request, or 0.5. Of
 	// the tasks that wait for the same host that with the highest begins first, and
-	// those of equal priority begin in the order in which they were resumed.
+	// those of equal priority begin in the order in which they were resumed. A server
+	// is told of it, and over HTTP/2 of a change while the task runs, if it wants to
+	// know (RFC 9218).
 	Priority() float64
 	SetPriority(priority float64)
 	// EarliestBeginDate is before when the task does not begin; zero: at once. Set

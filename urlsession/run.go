@@ -25,6 +25,7 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	room    engine.Room
 	hooks   engine.Task
+	changes protocols.Reprioritization
 	failed  atomic.Pointer[Error] // what the session itself ended the task with
 	ending  atomic.Bool           // a blocking call is done
 	over    atomic.Bool           // DidComplete was told, or is about to be
@@ -254,7 +255,7 @@ func (t *task) whole(e *Error) *Error {
 // watched where somebody wants to know, or it can be suspended on its way.
 func (r *run) outgoing(req *Request) *Request {
 	body := r.body(req.Body)
-	priority := max(r.task.Priority(), math.SmallestNonzeroFloat64) // a request's 0 is the default
+	priority := told(r.task.Priority())
 	if body == req.Body && (priority == req.Priority || req.Priority == 0 && priority == PriorityDefault) {
 		return req
 	}
@@ -263,6 +264,9 @@ func (r *run) outgoing(req *Request) *Request {
 
 	return &out
 }
+
+// told is a task's priority in a request, whose 0 is the default.
+func told(priority float64) float64 { return max(priority, math.SmallestNonzeroFloat64) }
 
 // isFolder tells whether a URL names a folder of the file system: there is no file
 // to download.

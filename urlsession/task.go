@@ -108,9 +108,17 @@ func (t *task) Priority() float64 {
 
 func (t *task) SetPriority(priority float64) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.priority = bounded(priority)
 	t.session.turns.moved(t, t.priority)
+	r, now := t.run, t.priority
+	t.mu.Unlock()
+	for r != nil {
+		r.changes.SetPriority(told(now))
+		last := now
+		if now = t.Priority(); now == last { // else another one, who may have been faster
+			return
+		}
+	}
 }
 
 // bounded is a priority between 0 and 1; no number is 0.

@@ -38,7 +38,7 @@ func (e *Engine) revalidate(h *hop) {
 	ctx, cancel := context.WithTimeout(context.Background(), longestBackground)
 	b.keys[key] = cancel
 	given := *h.given
-	given.URL, given.Body, given.Trace = h.request.URL, nil, nil
+	given.URL, given.Body, given.Trace, given.Reprioritization = h.request.URL, nil, nil, nil
 	req := given.Clone() // what was given is the app's again once it has its response
 	b.running.Go(func() {
 		defer func() {

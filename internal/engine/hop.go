@@ -68,6 +68,12 @@ func (h *hop) init(l *load, ctx context.Context, outer *hop, req *protocols.Requ
 	} else {
 		h.request.Trace = nil
 	}
+	if outer == nil { // an inner load has what its protocol gives it
+		h.request.Reprioritization = l.task.Reprioritization
+		if now := l.task.Reprioritization.Priority(); now != 0 {
+			h.request.Priority = now
+		}
+	}
 	if l.task.Keep > 0 && outer == nil {
 		h.kept = &kept{limit: l.task.Keep}
 	}

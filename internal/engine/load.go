@@ -59,6 +59,8 @@ type Task struct {
 	// Ended is told once that the load is over, after the last transaction, and how it
 	// failed; nil: it did not.
 	Ended func(error)
+	// Reprioritization tells of changes of the task's priority; nil: there are none.
+	Reprioritization *protocols.Reprioritization
 	// Log gets records of what the load does, at debug level; nil: nobody wants them.
 	Log *slog.Logger
 

@@ -76,7 +76,7 @@ func (h *hop) own(next *protocols.Request) {
 	if next.Credential == h.request.Credential {
 		next.Credential = h.given.Credential
 	}
-	next.Trace, next.Route, next.DefaultPort = nil, protocols.Route{}, 0
+	next.Trace, next.Reprioritization, next.Route, next.DefaultPort = nil, nil, protocols.Route{}, 0
 }
 
 func (l *load) askRedirect(h *hop, resp *protocols.Response, next *protocols.Request) (answer *protocols.Request, err error) {

@@ -56,6 +56,16 @@ type conn struct {
 	age       *time.Timer // fires when it is too old for new requests
 }
 
+// send sends a request, and waits for the head of its answer. The server hears of
+// changes of the priority where the wire can tell them.
+func (c *conn) send(out *nethttp.Request, req *protocols.Request) (*nethttp.Response, error) {
+	if codec, ok := c.wire.(*codec2); ok {
+		return codec.load(out, urgencyIn(out.Header, req))
+	}
+
+	return c.RoundTrip(out)
+}
+
 // facts are those of the connection. Over QUIC they are complete once its handshake
 // is.
 func (c *conn) facts() *protocols.ConnInfo {

@@ -17,8 +17,10 @@ import (
 
 const (
 	// windowOfStream is how much of a body may come that nobody has read (RFC 9113
-	// §5.2): what a link of 300 Mbit/s carries in 100 ms.
+	// §5.2): what a link of 300 Mbit/s carries in 100 ms. It grows to fastWindow as long
+	// as the reader keeps up: 1.3 Gbit/s.
 	windowOfStream = 4 << 20
+	fastWindow     = 16 << 20
 	// windowOfConnection is that of the connection, which is opened again as bytes come,
 	// read or not: a body that nobody reads holds up no other.
 	windowOfConnection = 64 << 20
@@ -74,6 +76,9 @@ type settings struct {
 	frame      int
 	headerList uint64
 	connect    bool // RFC 8441: takes CONNECT with a protocol
+	// reprioritizes: it did not say yet that it goes by other signals than those of RFC
+	// 9218 (§2.1.1).
+	reprioritizes bool
 }
 
 // newCodec2 makes the wire of a connection. changed is called when what it takes has
@@ -83,7 +88,7 @@ func newCodec2(conn net.Conn, socket *socket, config *Config, changed func()) *c
 		conn: conn, socket: socket, config: config, changed: changed, born: time.Now(),
 		streams: make(map[uint32]*stream), nextID: 1, limit: newcomerLimit, readies: make([]chan struct{}, 0, 64),
 		window: firstWindow, receive: window{allowed: windowOfConnection},
-		peer: settings{window: firstWindow, frame: 16 << 10, headerList: 1<<64 - 1},
+		peer: settings{window: firstWindow, frame: 16 << 10, headerList: 1<<64 - 1, reprioritizes: true},
 	}
 	socket.arrived = func() { c.heard.Store(int64(time.Since(c.born))) }
 	c.room.L = &c.mu
@@ -190,6 +195,11 @@ func (e unbegun) Unwrap() error { return e.error }
 
 // RoundTrip sends a request, and waits for the head of its answer.
 func (c *codec2) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
+	return c.load(r, urgency{})
+}
+
+// load is RoundTrip for a request whose priority may change.
+func (c *codec2) load(r *nethttp.Request, u urgency) (*nethttp.Response, error) {
 	ctx := r.Context()
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -197,9 +207,13 @@ func (c *codec2) RoundTrip(r *nethttp.Request) (*nethttp.Response, error) {
 	if err := sendable2(r); err != nil {
 		return nil, protocols.Errorf(protocols.BadURL, "the request cannot be sent: %w", brief(err))
 	}
-	s := &stream{codec: c, ctx: ctx, length: -1, allowed: windowOfStream, lengthOnly: r.Method == nethttp.MethodHead}
+	s := &stream{codec: c, ctx: ctx, length: -1, lengthOnly: r.Method == nethttp.MethodHead, urgency: u}
+	s.allowed, s.most = windowOfStream, windowOfStream
 	trace := httptrace.ContextClientTrace(ctx)
+	u.changes.AddObserver(s)
 	if err := s.send(r, trace); err != nil {
+		u.changes.RemoveObserver(s)
+
 		return nil, err
 	}
 
@@ -232,6 +246,7 @@ func (c *codec2) open(s *stream, r *nethttp.Request, end bool) error {
 	s.awaited = s.ready
 	s.window, s.sent, s.mark = c.peer.window, end, c.out.total()
 	c.streams[s.id] = s
+	c.reprioritize(s) // meanwhile
 	c.keepWatch()
 
 	return nil
@@ -243,6 +258,7 @@ func (c *codec2) drop(s *stream) {
 		return
 	}
 	s.gone = true
+	s.urgency.changes.RemoveObserver(s)
 	delete(c.streams, s.id)
 	c.room.Broadcast()
 }

@@ -23,6 +23,9 @@ func (c *codec2) settle(f *http2.SettingsFrame) error {
 	}
 	c.mu.Lock()
 	limit, told := c.limit, false
+	if !c.in.settled {
+		c.peer.reprioritizes = false
+	}
 	err := f.ForeachSetting(func(s http2.Setting) error {
 		told = told || s.ID == http2.SettingMaxConcurrentStreams
 
@@ -74,6 +77,11 @@ func (c *codec2) apply(s http2.Setting) error {
 		c.peer.headerList = uint64(s.Val)
 	case http2.SettingHeaderTableSize:
 		c.out.heads.SetMaxDynamicTableSizeLimit(s.Val)
+	case http2.SettingNoRFC7540Priorities:
+		if s.Val > 1 {
+			return violation{http2.ErrCodeProtocol, "an invalid setting"}
+		}
+		c.peer.reprioritizes = s.Val == 1
 	case http2.SettingEnableConnectProtocol:
 		c.peer.connect = s.Val == 1
 	case http2.SettingInitialWindowSize:

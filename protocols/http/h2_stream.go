@@ -33,6 +33,7 @@ type stream struct {
 	sent     bool  // the request's end is queued
 	received bool  // the answer's end has come
 	gone     bool  // the codec has forgotten it
+	urgency  urgency
 
 	// Of the goroutine that reads.
 	heads int64 // size of the heads that have come, decoded
@@ -48,6 +49,7 @@ type stream struct {
 	interim []*nethttp.Response // that nobody was told of
 	headed  bool                // the final head has come
 	backlog backlog
+	most    int64          // bytes that may come and not be read
 	allowed int64          // bytes that the peer may still send
 	owed    int64          // bytes that are done with, and that it was not told of
 	filling bool           // the goroutine that reads writes into the last chunk
@@ -143,12 +145,17 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 // owe counts bytes of the stream's window that are free again, and gives what the
-// peer is to be told now. The stream's lock is held.
+// peer is to be told now. A reader who has left little unread by then gets a larger
+// window: it may be what the peer waits for. The stream's lock is held.
 func (s *stream) owe(n int64) (more int64) {
-	if s.owed += n; s.owed < windowOfStream/4 || s.over {
+	if s.owed += n; s.owed < s.most/4 || s.over {
 		return 0
 	}
 	more, s.owed = s.owed, 0
+	if unread := s.most - s.allowed - more; unread <= s.most/4 {
+		grown := min(s.most*2, fastWindow)
+		more, s.most = more+grown-s.most, grown
+	}
 	s.allowed += more
 
 	return more

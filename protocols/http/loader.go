@@ -71,7 +71,7 @@ func (l *loader) exchange(ctx context.Context, c *conn, req *protocols.Request) 
 	x.trace.SetConnection(c.facts(), reused)
 	x.trace.SetHeader(out.Header)
 	x.trace.Mark(protocols.RequestStart)
-	raw, err := c.RoundTrip(out)
+	raw, err := c.send(out, req)
 	if err == nil {
 		if !c.answered.Swap(true) && c.quic {
 			l.pool.works(c.host.key)

@@ -98,15 +98,27 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 		}
 		p.bury(c)
 	}
-	w := &waiter{ctx: ctx, trace: req.Trace, priority: req.Priority, ready: make(chan delivery, 1)}
-	if w.priority == 0 {
-		w.priority = 0.5
-	}
+	w := &waiter{pool: p, host: h, ctx: ctx, trace: req.Trace, changes: req.Reprioritization, ready: make(chan delivery, 1)}
 	if w.nested = req.Nested && k.bind == ""; w.nested {
 		w.priority = 2 // before all others, who may wait for it
 	}
 	w.plan = p.plan(k, req)
+
+	return p.wait(w, req)
+}
+
+// wait gives the connection that the waiter gets.
+func (p *pool) wait(w *waiter, req *protocols.Request) (*conn, error) {
+	w.changes.AddObserver(w)
+	defer w.changes.RemoveObserver(w)
+	h := w.host
 	p.mu.Lock()
+	if !w.nested {
+		w.priority = priorityOf(req)
+	}
+	if w.priority == 0 {
+		w.priority = 0.5
+	}
 	h.number++
 	w.number = h.number
 	h.waiting.push(w)
@@ -116,14 +128,14 @@ func (p *pool) acquire(ctx context.Context, k key, req *protocols.Request) (*con
 	select {
 	case d := <-w.ready:
 		return d.conn, d.err
-	case <-ctx.Done():
+	case <-w.ctx.Done():
 		if !p.leave(h, w) {
 			if d := <-w.ready; d.conn != nil {
 				p.release(d.conn, true)
 			}
 		}
 
-		return nil, ctx.Err()
+		return nil, w.ctx.Err()
 	}
 }
 

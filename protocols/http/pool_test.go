@@ -8,6 +8,7 @@ import (
 	nethttp "net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,56 @@ func TestConnectionLimit(t *testing.T) {
 				t.Errorf("%d requests at once", n)
 			}
 		})
+	}
+}
+
+// A change of the priority moves a load that waits, and the head tells it.
+func TestOrderChanges(t *testing.T) {
+	release := make(chan struct{})
+	var mu sync.Mutex
+	var order []string
+	l, _, server := start(t, "http", Config{MaximumConnectionsPerHost: 1}, func(_ nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.URL.Path == "/first" {
+			<-release
+		}
+		mu.Lock()
+		order = append(order, r.URL.Path+" "+r.Header.Get("Priority"))
+		mu.Unlock()
+	})
+	var all sync.WaitGroup
+	all.Go(func() { get(t, l, server.URL+"/first") })
+	eventually(t, "the first has the connection", func() bool { open, idle, waiting, _ := l.pool.counts(); return open == 1 && idle+waiting == 0 })
+	changes := make([]protocols.Reprioritization, 5)
+	for i := range changes {
+		all.Go(func() {
+			req := newRequest(t, "GET", server.URL+"/"+strconv.Itoa(i), nil)
+			req.Reprioritization = &changes[i]
+			if req.Nested = i == 4; req.Nested {
+				req.Priority = 0.1
+			}
+			if _, _, err := fetch(t.Context(), l, req); err != nil {
+				t.Error(err)
+			}
+		})
+		if i < 4 { // the nested one gets a connection of its own
+			eventually(t, "it waits", func() bool { _, _, waiting, _ := l.pool.counts(); return waiting == i+1 })
+		}
+	}
+	changes[3].SetPriority(1)
+	changes[0].SetPriority(0.25)
+	changes[2].SetPriority(1)
+	changes[1].SetPriority(0.1)
+	changes[1].SetPriority(0.25) // behind 0, which came before
+	close(release)
+	all.Wait()
+	order = slices.DeleteFunc(order, func(s string) bool { return strings.HasPrefix(s, "/4") })
+	if want := []string{"/first ", "/2 u=0", "/3 u=0", "/0 u=5", "/1 u=5"}; !slices.Equal(order, want) {
+		t.Errorf("served %q, want %q", order, want)
+	}
+	for i := range changes {
+		if changes[i].Observed() {
+			t.Errorf("%d is observed after its end", i)
+		}
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 
 // waiter is a load that waits for a connection.
 type waiter struct {
+	pool     *pool
+	host     *host
 	ctx      context.Context
 	trace    *protocols.Trace
+	changes  *protocols.Reprioritization // nil: the priority stays
 	priority float64
 	number   int64         // among the host's waiters and attempts, in the order of time
 	nested   bool          // others may wait for it: no limit holds it up
@@ -36,9 +39,18 @@ type queue struct {
 
 func (q *queue) len() int { return int(q.n.Load()) }
 
+// precedes tells whether w comes before another waiter.
+func (w *waiter) precedes(other *waiter) bool {
+	if w.priority != other.priority {
+		return w.priority > other.priority
+	}
+
+	return w.number < other.number
+}
+
 func (q *queue) push(w *waiter) {
 	before := q.last
-	for before != nil && before.priority < w.priority {
+	for before != nil && w.precedes(before) {
 		before = before.before
 	}
 	w.queued, w.before = true, before
@@ -56,6 +68,14 @@ func (q *queue) push(w *waiter) {
 }
 
 func (q *queue) remove(w *waiter) {
+	q.unlink(w)
+	if w.dial != nil { // goes on for those who are left
+		w.dial.owner, w.dial = nil, nil
+	}
+}
+
+// unlink takes a waiter out that may come back.
+func (q *queue) unlink(w *waiter) {
 	if w.before != nil {
 		w.before.behind = w.behind
 	} else {
@@ -67,9 +87,6 @@ func (q *queue) remove(w *waiter) {
 		q.last = w.before
 	}
 	w.queued, w.before, w.behind = false, nil, nil
-	if w.dial != nil { // goes on for those who are left
-		w.dial.owner, w.dial = nil, nil
-	}
 	q.n.Add(-1)
 }
 

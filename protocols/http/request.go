@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"math"
 	nethttp "net/http"
 	"net/url"
 	"slices"
@@ -62,8 +61,8 @@ func (x *exchange) outgoing(ctx context.Context, req *protocols.Request, default
 // fields gets the defaults themselves, which nobody changes.
 func fields(req *protocols.Request, defaults nethttp.Header) (header nethttp.Header, host string) {
 	form := req.Method == nethttp.MethodPost && req.Body.KnownLength() != 0
-	urgency := urgencyOf(req.Priority)
-	if len(req.Header) == 0 && !form && urgency == nil {
+	u := urgencyOf(priorityOf(req))
+	if len(req.Header) == 0 && !form && u == usualUrgency {
 		return defaults, ""
 	}
 	header = make(nethttp.Header, len(req.Header)+len(defaults)+1)
@@ -91,29 +90,11 @@ func fields(req *protocols.Request, defaults nethttp.Header) (header nethttp.Hea
 	if _, ok := header["Content-Type"]; !ok && form {
 		header["Content-Type"] = formType
 	}
-	if _, ok := header["Priority"]; !ok && urgency != nil {
-		header["Priority"] = urgency
+	if _, ok := header["Priority"]; !ok && u != usualUrgency {
+		header["Priority"] = urgencies[u]
 	}
 
 	return header, host
-}
-
-// urgencies are the values of the field Priority (RFC 9218 §4.1), the most urgent
-// first. The default is not sent.
-var urgencies = [8][]string{{"u=0"}, {"u=1"}, {"u=2"}, nil, {"u=4"}, {"u=5"}, {"u=6"}, {"u=7"}}
-
-// urgencyOf tells the server of a priority between 0 and 1: 1 is urgency 0, 0.75 is 2,
-// 0.5 the default 3, 0.25 is 5, and what is next to nothing 7.
-func urgencyOf(priority float64) []string {
-	const usual = 3
-	switch {
-	case priority <= 0 || priority > 1:
-		return nil
-	case priority >= 0.5:
-		return urgencies[int(math.Round((1-priority)*2*usual))]
-	default:
-		return urgencies[usual+int(math.Round((1-priority*2)*4))]
-	}
 }
 
 // formType is what Apple's URLSession calls a POST body that has no type.
