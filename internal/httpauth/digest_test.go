@@ -245,6 +245,9 @@ func FuzzDigest(f *testing.F) {
 	} {
 		f.Add(seed, "u\u00e4\"", "/x?\"")
 	}
+	for _, seed := range digestSeeds(32) {
+		f.Add(seed, "u", "/")
+	}
 	f.Fuzz(func(t *testing.T, parameters, user, uri string) {
 		for _, c := range Challenges(protocols.ProtectionSpace{}, []string{"Digest " + parameters}, false) {
 			x, err := Begin(t.Context(), c, &protocols.Credential{User: user, Password: "p"}, nil, nil)

@@ -85,6 +85,9 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	for _, seed := range challengeSeeds(64) {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, value string) {
 		got := parse([]string{value})
 		if len(got) > maxChallenges {
