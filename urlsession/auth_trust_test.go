@@ -67,9 +67,10 @@ func passwordOf(*urlsession.Challenge) *urlsession.Credential {
 	return &urlsession.Credential{User: "u", Password: "p"}
 }
 
+// Over TCP: where a server that speaks HTTP/3 was refused, TCP is tried for a while.
 func TestServerTrust(t *testing.T) {
 	leak.Check(t)
-	onEachWire(t, repeatBody, func(t *testing.T, base string) {
+	onWires(t, wires, repeatBody, func(t *testing.T, base string) {
 		for _, tt := range trustRows {
 			if base[:5] == "http:" {
 				return // nothing to trust

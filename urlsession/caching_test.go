@@ -100,7 +100,7 @@ var cacheOrders = []cacheOrder{
 func TestCallbackOrderOfTheCache(t *testing.T) {
 	for _, row := range cacheOrders {
 		t.Run(row.name, func(t *testing.T) {
-			for _, wire := range wires {
+			for _, wire := range allWires {
 				t.Run(wire, row.test(wire))
 			}
 		})

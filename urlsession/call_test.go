@@ -67,7 +67,7 @@ func callBytes(ctx context.Context, t *testing.T, s *urlsession.Session, url str
 func TestTaskDelegateOfACall(t *testing.T) {
 	for _, row := range calls {
 		t.Run(row.name, func(t *testing.T) {
-			onEachWire(t, orderOrigin(), func(t *testing.T, base string) {
+			onWires(t, wiresFor(row.path), orderOrigin(), func(t *testing.T, base string) {
 				leak.Check(t)
 				var own, sessions recorder
 				s := delegated(t, sessions.delegate(), nil)

@@ -33,7 +33,7 @@ func (w *cutting) Write(p []byte) (int, error) {
 	panic(http.ErrAbortHandler)
 }
 
-// Data and downloads arrive whole over connections that break, on every wire.
+// Data and downloads arrive whole over connections that break, on every wire of TCP.
 func TestContinuedTasks(t *testing.T) {
 	leak.Check(t)
 	leak.CheckFiles(t)
@@ -49,7 +49,7 @@ func TestContinuedTasks(t *testing.T) {
 		w.Header().Set("ETag", `"v1"`)
 		http.ServeContent(&cutting{w, piece}, r, "body.bin", time.Time{}, bytes.NewReader(content))
 	})
-	onEachWire(t, handler, func(t *testing.T, base string) {
+	onWires(t, wiresFor("/cut"), handler, func(t *testing.T, base string) {
 		s := session(t, func(c *urlsession.Configuration) {
 			c.Retry = urlsession.RetryPolicy{Continuations: 10, FirstDelay: time.Millisecond}
 		})

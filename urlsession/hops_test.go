@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/leak"
+	"github.com/urlkit/urlkit/storage/altsvc"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -83,7 +84,7 @@ func TestBasicAuthentication(t *testing.T) {
 	onEachWire(t, handler, func(t *testing.T, base string) {
 		var counts []int
 		cfg := urlsession.EphemeralConfiguration()
-		cfg.RootCAs = roots()
+		cfg.RootCAs, cfg.AlternativeServices = roots(), known{altsvc.NewStore()}
 		s, err := urlsession.New(cfg, &urlsession.Delegate{
 			DidReceiveChallenge: func(_ context.Context, _ urlsession.Task, c *urlsession.Challenge) (urlsession.Disposition, *urlsession.Credential) {
 				if ofHandshake(c) {

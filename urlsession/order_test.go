@@ -250,7 +250,7 @@ func checkOrders(t *testing.T, origin http.Handler, rows []orders) {
 	t.Helper()
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			onEachWire(t, origin, func(t *testing.T, base string) { checkOrder(t, base, row) })
+			onWires(t, wiresFor(row.path), origin, func(t *testing.T, base string) { checkOrder(t, base, row) })
 		})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -52,12 +54,19 @@ func roots() *x509.CertPool {
 	return pool
 }
 
-// wires are the ways on which a server of the tests is reached.
-var wires = []string{"http/1.1", "https http/1.1", "h2"}
+// wires are the ways on which a server of the tests is reached over TCP, and allWires
+// those over QUIC as well: a session of these tests knows which servers speak HTTP/3.
+var (
+	wires    = []string{"http/1.1", "https http/1.1", "h2"}
+	allWires = append(slices.Clone(wires), quicWires...)
+)
 
 // serve starts a server on one of the wires and returns its base URL.
 func serve(t testing.TB, wire string, handler http.Handler) string {
 	t.Helper()
+	if wire == "h3" {
+		return serveQUIC(t, handler)
+	}
 	s := httptest.NewUnstartedServer(handler)
 	s.EnableHTTP2 = wire == "h2"
 	if wire == "http/1.1" {
@@ -74,9 +83,24 @@ func serve(t testing.TB, wire string, handler http.Handler) string {
 // onEachWire runs a test over each wire.
 func onEachWire(t *testing.T, handler http.Handler, test func(t *testing.T, base string)) {
 	t.Helper()
+	onWires(t, allWires, handler, test)
+}
+
+func onWires(t *testing.T, wires []string, handler http.Handler, test func(t *testing.T, base string)) {
+	t.Helper()
 	for _, wire := range wires {
 		t.Run(wire, func(t *testing.T) { test(t, serve(t, wire, handler)) })
 	}
+}
+
+// wiresFor are those for a path. What is cut is cut over TCP: a reset of a stream takes
+// with it, over QUIC, what has not arrived.
+func wiresFor(path string) []string {
+	if strings.HasSuffix(path, "/cut") {
+		return wires
+	}
+
+	return allWires
 }
 
 // session makes an ephemeral session that trusts the tests' servers; change may

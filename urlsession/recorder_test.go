@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/urlkit/urlkit/storage/altsvc"
 	"github.com/urlkit/urlkit/urlsession"
 )
 
@@ -120,7 +121,7 @@ func (r *recorder) delegate() *urlsession.Delegate {
 func delegated(t testing.TB, d *urlsession.Delegate, change func(*urlsession.Configuration)) *urlsession.Session {
 	t.Helper()
 	cfg := urlsession.EphemeralConfiguration()
-	cfg.RootCAs = roots()
+	cfg.RootCAs, cfg.AlternativeServices = roots(), known{altsvc.NewStore()}
 	if change != nil {
 		change(&cfg)
 	}

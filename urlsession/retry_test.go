@@ -34,7 +34,7 @@ func busy(times int32, after string) http.HandlerFunc {
 // To its delegate a task that was repeated had one response.
 func TestRetriedTask(t *testing.T) {
 	leak.Check(t)
-	for _, wire := range wires {
+	for _, wire := range allWires {
 		t.Run(wire, func(t *testing.T) {
 			var words recorder
 			delegate := words.delegate()

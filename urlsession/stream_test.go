@@ -76,7 +76,7 @@ func TestCutBody(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	onEachWire(t, cut, func(t *testing.T, base string) {
+	onWires(t, wiresFor("/cut"), cut, func(t *testing.T, base string) {
 		s := session(t, nil)
 		for _, path := range []string{"/length", "/chunked"} {
 			data, resp, err := s.Data(t.Context(), get(t, base+path))

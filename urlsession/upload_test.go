@@ -241,9 +241,10 @@ func TestUnsentBodiesAreClosed(t *testing.T) {
 	}
 }
 
-// An answer may come while the body is on its way, and ends the sending.
+// An answer may come while the body is on its way, and ends the sending. (HTTP/3 forbids
+// the field Connection.)
 func TestEarlyAnswer(t *testing.T) {
-	onEachWire(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	onWires(t, wires, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		_, _ = io.WriteString(w, "too large")

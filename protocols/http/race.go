@@ -2,7 +2,9 @@ package http
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	nethttp "net/http"
 	"slices"
 	"time"
@@ -175,12 +177,15 @@ func (p *pool) race(ctx context.Context, d *dial, stop func() bool) (*conn, erro
 			return a.wins(d, stop)
 		}
 
-		return nil, o.err
+		return nil, a.orElse(o.err)
 	case <-a.done:
 		if a.err != nil {
 			o := <-tcp
+			if o.err != nil {
+				return nil, a.orElse(o.err)
+			}
 
-			return o.conn, o.err
+			return o.conn, nil
 		}
 		c, err := a.wins(d, stop)
 		if o := <-tcp; o.conn != nil {
@@ -189,6 +194,19 @@ func (p *pool) race(ctx context.Context, d *dial, stop func() bool) (*conn, erro
 
 		return c, err
 	}
+}
+
+// orElse is the error of a load that gets neither connection: TCP's, unless that found
+// nobody where HTTP/3 found a server that the app or its policy refuses.
+func (a *attempt) orElse(tcp error) error {
+	var nobody *net.OpError
+	var certificate *tls.CertificateVerificationError
+	var coded *protocols.Error
+	if errors.As(tcp, &nobody) && nobody.Op == "dial" && (errors.As(a.err, &certificate) || errors.As(a.err, &coded)) {
+		return a.err
+	}
+
+	return tcp
 }
 
 // late takes in what comes of an attempt that nobody waits for.
