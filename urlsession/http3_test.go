@@ -283,3 +283,29 @@ func TestHTTP3NotTrusted(t *testing.T) {
 		t.Errorf("asked for %v", c.Space)
 	}
 }
+
+// What an origin says of HTTP/3 to an ephemeral session no other one knows.
+func TestEphemeralAlternativeServices(t *testing.T) {
+	server := serve3(t, true)
+	var verdicts []string
+	for range 2 {
+		s := session(t, func(c *urlsession.Configuration) {
+			c.RootCAs, c.AlternativeServices = server.RootCAs, nil // its own
+		})
+		for range 2 {
+			e, err := s.Explain(t.Context(), get(t, server.URL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			known := "known"
+			if strings.Contains(e.String(), "nothing is known") {
+				known = "unknown"
+			}
+			verdicts = append(verdicts, known)
+			load(t, s, get(t, server.URL))
+		}
+	}
+	if got := strings.Join(verdicts, " "); got != "unknown known unknown known" {
+		t.Error(got)
+	}
+}
