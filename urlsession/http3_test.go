@@ -212,6 +212,9 @@ func TestHTTP3ByRecord(t *testing.T) {
 
 // A connection goes on over another network.
 func TestHTTP3PathChanges(t *testing.T) {
+	if raced {
+		t.Skip("quic-go replaces what it sends by when a connection moves, and looks at it with each request, without a lock")
+	}
 	server := serve3(t, false)
 	monitor := path.NewScripted(path.Path{Satisfied: true, ID: 1})
 	s := delegated(t, nil, func(c *urlsession.Configuration) { c.RootCAs, c.PathMonitor = server.RootCAs, monitor })

@@ -223,9 +223,9 @@ func (c *codec2) load(r *nethttp.Request, u urgency) (*nethttp.Response, error) 
 // open gives a stream its number and queues its head. The lock is held.
 func (c *codec2) open(s *stream, r *nethttp.Request, end bool) error {
 	switch {
-	case c.err != nil:
+	case c.err != nil && !errors.Is(c.err, errClosed):
 		return unbegun{c.err}
-	case c.shut.Load(), c.nextID > maxStreamID, len(c.out.queue) > maxQueued:
+	case c.err != nil, c.shut.Load(), c.nextID > maxStreamID, len(c.out.queue) > maxQueued:
 		c.shut.Store(true)
 
 		return unbegun{errShut}
