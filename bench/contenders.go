@@ -21,7 +21,8 @@ const baseline = "Transport.RoundTrip, discarded"
 // A contender gets one URL. Every get makes a new request, takes the whole body
 // and says how long it was. All of them may keep as many connections as there are
 // workers, and trust the same authority. The sessions have no cache, as the others
-// have none; nothing else is set, so each has its own defaults.
+// have none, but for one that shows what storing each response costs; nothing else is
+// set, so each has its own defaults.
 type contender struct {
 	name  string
 	get   func(ctx context.Context) (int64, error)
@@ -44,10 +45,16 @@ func newContenders(url string, roots *x509.CertPool, workers int) ([]contender, 
 	if err != nil {
 		return nil, err
 	}
+	configuration.Cache = nil // its own
+	storing, err := urlsession.New(configuration, nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return []contender{
 		roundTrip(url, newTransport(roots, workers)),
 		{"Session.Data", sessionGet(data, url), data.Close},
+		{"Session.Data, each response stored", sessionGet(storing, url), storing.Close},
 		clientGet("Session.RoundTripper, http.Client, ReadAll", url, round.RoundTripper(), round.Close),
 		transportClient(url, newTransport(roots, workers)),
 		restyGet(url, newTransport(roots, workers)),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/urlkit/urlkit/internal/leak"
@@ -50,9 +51,9 @@ var unauthorized = []struct {
 
 func TestFormsOfA401(t *testing.T) {
 	leak.Check(t)
-	row := 0
+	var now atomic.Int32 // the row; over UDP nothing orders client and server for the race detector
 	onEachWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tt := unauthorized[row]
+		tt := unauthorized[now.Load()]
 		if field := r.Header.Get("Authorization"); tt.letIn != "" && strings.HasPrefix(field, tt.letIn) {
 			return
 		}
@@ -63,7 +64,8 @@ func TestFormsOfA401(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "who are you?")
 	}), func(t *testing.T, base string) {
-		for row = range unauthorized {
+		for row := range unauthorized {
+			now.Store(int32(row))
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut} {
 				for _, form := range []string{"", "?chunked"} {
 					unauthorizedRow(t, row, method, base+"/"+form)
