@@ -43,8 +43,8 @@ func TestRunJSON(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &results); err != nil {
 		t.Fatal(err)
 	}
-	if len(results) != 4*5 {
-		t.Fatalf("%d results, want 5 clients in 4 settings", len(results))
+	if len(results) != 4*6 {
+		t.Fatalf("%d results, want 6 clients in 4 settings", len(results))
 	}
 	for _, r := range results {
 		if r.Rate.Min <= 0 || r.Allocs.Min <= 0 || r.CPU.Max <= 0 {
