@@ -17,6 +17,9 @@ var contextFlaws = map[string]flaw{
 		return p.Load(ctx, req)
 	}),
 	"cancelled-in-dial": onDial(func(ctx context.Context, network, addr string, c protocols.Client) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		conn, err := c.Dial(context.WithoutCancel(ctx), network, addr)
 		if err == nil {
 			context.AfterFunc(ctx, func() { _ = conn.Close() })

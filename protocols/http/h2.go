@@ -153,7 +153,7 @@ func (c *conn) stillborn() error {
 	}
 	err := codec.Err()
 	codec.mu.Lock()
-	if codec.err != nil {
+	if codec.err != nil && !errors.Is(codec.err, errClosed) { // closed because it takes none
 		err = codec.err
 	}
 	codec.mu.Unlock()
