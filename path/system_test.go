@@ -110,11 +110,11 @@ func TestCurrent(t *testing.T) {
 		s, path, _, _ := scripted(true)
 		s.Current()
 		path.Store(&Path{ID: 2})
-		time.Sleep(memory - 1) //nolint:forbidigo // the bubble's time
+		<-time.After(memory - 1)
 		if p := s.Current(); p.ID != 1 {
 			t.Errorf("it looked again: %+v", p)
 		}
-		time.Sleep(time.Nanosecond) //nolint:forbidigo // the same
+		<-time.After(time.Nanosecond)
 		if p := s.Current(); p.ID != 2 {
 			t.Errorf("it did not look again: %+v", p)
 		}

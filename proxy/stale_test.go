@@ -61,14 +61,14 @@ func TestStaleAnswers(t *testing.T) {
 			{"long past its time", 25*time.Hour + time.Minute, true, "[192.0.2.4:80] <nil>"},
 		}
 		for _, step := range steps {
-			time.Sleep(step.wait) //nolint:forbidigo // the bubble's time
+			<-time.After(step.wait)
 			if got := find(step.stale); got != step.want {
 				t.Errorf("%s: %s, want %s", step.name, got, step.want)
 			}
 			synctest.Wait()
 		}
 		source.hangs.Store(true)
-		time.Sleep(time.Minute) //nolint:forbidigo // the same
+		<-time.After(time.Minute)
 		find(true)
 		synctest.Wait()
 		d.Flush() // ends the lookup that nobody waits for

@@ -98,12 +98,15 @@ func TestNoGoroutineWhileIdle(t *testing.T) {
 }
 
 // A connection that the peer closed while it was idle is not used, so that a
-// request that must not be sent twice does not fail. A glance may miss the end, on a
-// busy machine at least, and then the session hears how.
+// request that must not be sent twice does not fail. A glance may miss the end, but
+// rarely, and then the session hears how.
 func TestClosedWhileIdle(t *testing.T) {
-	for _, kind := range []string{"http", "tls"} {
+	for i, kind := range []string{"http", "tls", "http", "tls"} {
 		l, client, server := start(t, kind, Config{}, echo)
-		missed := 0
+		missed, bound := 0, 2
+		if i >= 2 { // as those of a session, which need no glance
+			client.looks, bound = true, 0
+		}
 		for i := range 20 {
 			_, body, err := fetch(t.Context(), l, newRequest(t, "POST", server.URL, protocols.StringBody("x")))
 			switch {
@@ -115,8 +118,8 @@ func TestClosedWhileIdle(t *testing.T) {
 			server.CloseClientConnections()
 			<-time.After(20 * freshness)
 		}
-		if n := client.dials.Load(); missed > 10 || int(n) != 20-missed {
-			t.Errorf("%s: %d connections, %d missed", kind, n, missed)
+		if n := client.dials.Load(); missed > bound || int(n) != 20-missed {
+			t.Errorf("%s, looks %v: %d connections, %d missed", kind, client.looks, n, missed)
 		}
 	}
 }
