@@ -111,7 +111,7 @@ var importRows = []row{
 	{
 		"storage-cookie",
 		[]string{"storage/cookie"},
-		[]string{"protocols", "storage", "internal/filelock", "internal/publish", "golang.org/x/net/publicsuffix"},
+		[]string{"protocols", "storage", "internal/filelock", "internal/observers", "internal/publish", "golang.org/x/net/publicsuffix"},
 		"a store implements its interface, and knows no session that uses it; a file is locked and replaced by what others use too",
 	},
 	{
@@ -129,7 +129,7 @@ var importRows = []row{
 	{
 		"storage-stores",
 		[]string{"storage/cache", "storage/credential"},
-		[]string{"protocols", "storage"},
+		[]string{"protocols", "storage", "internal/observers"},
 		"a store implements its interface, and knows no session that uses it",
 	},
 	{
@@ -173,6 +173,12 @@ var importRows = []row{
 		[]string{"internal/filelock"},
 		[]string{"golang.org/x/sys"},
 		"processes are kept apart by the system's locks, and by nothing else",
+	},
+	{
+		"observers",
+		[]string{"internal/observers"},
+		nil,
+		"who is told of a change does not matter to the telling",
 	},
 	{
 		"multipart",

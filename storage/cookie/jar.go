@@ -104,7 +104,7 @@ func (s *Store) discard(key jarKey, which func(*entry) bool) {
 // change notes that something changed, for who listens; filed: for the file too.
 func (s *Store) change(filed bool) {
 	s.changes++
-	s.observers.wake(s)
+	s.observers.Wake()
 	if filed && s.journal != nil {
 		s.journal.wake()
 	}

@@ -83,7 +83,7 @@ func (s *Store) merge(base []record, lost bool, now time.Time) {
 		s.shrink(key, now)
 	}
 	if s.changes != before {
-		s.observers.wake(s)
+		s.observers.Wake()
 	}
 }
 

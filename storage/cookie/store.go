@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/urlkit/urlkit/internal/observers"
 	"github.com/urlkit/urlkit/storage"
 )
 
@@ -44,7 +45,7 @@ type Store struct {
 	uses      uint64              // how often entries were sent or set
 	changes   uint64              // how often something changed
 	accepts   storage.CookieAcceptPolicy
-	observers observers
+	observers observers.List
 	journal   *journal // of a File; nil: the store has none
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/urlkit/urlkit/internal/observers"
 	"github.com/urlkit/urlkit/protocols"
 	"github.com/urlkit/urlkit/storage"
 )
@@ -34,7 +35,7 @@ type Store struct {
 	clock  uint64 // counts changes
 
 	removals  atomic.Uint64
-	observers observers
+	observers observers.List
 }
 
 // entry holds the credentials of one space. It is never empty.
@@ -123,7 +124,7 @@ func (s *Store) set(c *protocols.Credential, space protocols.ProtectionSpace, as
 	old, there := e.users[c.User]
 	first := asDefault && (!e.hasDefault || e.defaultUser != c.User)
 	if !there || *old != *c || first {
-		s.observers.wake(s)
+		s.observers.Wake()
 	}
 	e.users[c.User] = clone(c)
 	if asDefault {
@@ -171,7 +172,7 @@ func (s *Store) Remove(_ context.Context, c *protocols.Credential, space protoco
 	}
 	if _, there := e.users[c.User]; there {
 		s.removals.Add(1)
-		s.observers.wake(s)
+		s.observers.Wake()
 	}
 	delete(e.users, c.User)
 	if e.defaultUser == c.User {
@@ -190,7 +191,7 @@ func (s *Store) RemoveAll(context.Context) error {
 	defer s.mu.Unlock()
 	if len(s.spaces) > 0 {
 		s.removals.Add(1)
-		s.observers.wake(s)
+		s.observers.Wake()
 	}
 	s.spaces = nil
 
