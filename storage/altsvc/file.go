@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -154,7 +153,7 @@ type content struct {
 
 // sync brings file and store together. The caller has the turn and the file's lock.
 func (f *File) sync(ctx context.Context) error {
-	data, err := f.read()
+	data, err := publish.ReadFile(f.name, maxFile)
 	if err != nil {
 		return err
 	}
@@ -210,26 +209,6 @@ func (f *File) take(held []record, damaged bool, now time.Time) {
 	}
 }
 
-// read gives the bytes of the file; nil where there is none.
-func (f *File) read() ([]byte, error) {
-	info, err := os.Lstat(f.name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular(): // opening a named pipe would block
-		return nil, fmt.Errorf("%s is a %s and no regular file", f.name, publish.Kind(info.Mode()))
-	}
-	file, err := os.Open(f.name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-
-	return io.ReadAll(io.LimitReader(file, maxFile+1))
-}
-
 // decode reads what a file holds. A damaged one is set aside.
 func (f *File) decode(data []byte) (list []record, damaged bool, err error) {
 	if len(data) == 0 {
@@ -271,12 +250,12 @@ func parse(data []byte) ([]record, bool) {
 // replace writes the file, or removes it where it would hold nothing.
 func (f *File) replace(ctx context.Context, old []byte, list content, wiped bool) error {
 	if wiped {
-		if err := remove(f.name + ".damaged"); err != nil {
+		if err := publish.Remove(f.name + ".damaged"); err != nil {
 			return err
 		}
 	}
 	if len(list.Origins) == 0 {
-		return remove(f.name)
+		return publish.Remove(f.name)
 	}
 	list.Version = version
 	slices.SortFunc(list.Origins, func(a, b record) int { return strings.Compare(a.Key, b.Key) })
@@ -284,23 +263,6 @@ func (f *File) replace(ctx context.Context, old []byte, list content, wiped bool
 	if err != nil || bytes.Equal(old, data) {
 		return err
 	}
-	to, err := publish.Private(f.name)
-	if err != nil {
-		return err
-	}
-	defer to.Discard()
-	if _, err := to.Write(data); err != nil {
-		return err
-	}
-	_, err = to.Publish(ctx)
 
-	return err
-}
-
-func remove(name string) error {
-	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-
-	return nil
+	return publish.WriteFile(ctx, f.name, data)
 }

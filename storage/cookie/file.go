@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -190,7 +189,7 @@ func (f *File) sync(ctx context.Context) error {
 // load gives what the file holds, undamaged; nothing where there is none. lost tells
 // that it was there and could not be read.
 func (f *File) load() (data []byte, base []record, lost bool, err error) {
-	if data, err = f.read(); data == nil || err != nil {
+	if data, err = publish.ReadFile(f.name, maxFile); data == nil || err != nil {
 		return nil, nil, false, err
 	}
 	if base, err = decode(data); !errors.Is(err, errCorrupt) {
@@ -201,28 +200,6 @@ func (f *File) load() (data []byte, base []record, lost bool, err error) {
 	}
 
 	return nil, nil, true, f.setAside()
-}
-
-// read gives the bytes of the file; nil where there is none.
-func (f *File) read() ([]byte, error) {
-	info, err := os.Lstat(f.name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular(): // opening a named pipe would block
-		return nil, fmt.Errorf("%s is a %s and no regular file", f.name, publish.Kind(info.Mode()))
-	case info.Size() > maxFile:
-		return []byte("more than was ever written"), nil
-	}
-	file, err := os.Open(f.name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-
-	return io.ReadAll(io.LimitReader(file, maxFile))
 }
 
 // setAside renames a damaged file.
@@ -239,34 +216,17 @@ func (f *File) setAside() error {
 // replace writes the file, or removes it where it would hold nothing.
 func (f *File) replace(ctx context.Context, old []byte, list []record, wiped bool) error {
 	if wiped {
-		if err := remove(f.name + ".damaged"); err != nil {
+		if err := publish.Remove(f.name + ".damaged"); err != nil {
 			return err
 		}
 	}
 	if len(list) == 0 {
-		return remove(f.name)
+		return publish.Remove(f.name)
 	}
 	data, err := encode(list)
 	if err != nil || bytes.Equal(old, data) {
 		return err
 	}
-	to, err := publish.Private(f.name)
-	if err != nil {
-		return err
-	}
-	defer to.Discard()
-	if _, err := to.Write(data); err != nil {
-		return err
-	}
-	_, err = to.Publish(ctx)
 
-	return err
-}
-
-func remove(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-
-	return nil
+	return publish.WriteFile(ctx, f.name, data)
 }

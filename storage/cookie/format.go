@@ -67,6 +67,9 @@ func encode(list []record) ([]byte, error) {
 // decode reads a whole file. It is errCorrupt where one byte is not as it was
 // written, whatever the reason.
 func decode(data []byte) ([]record, error) {
+	if len(data) > maxFile { // more than was ever written
+		return nil, errCorrupt
+	}
 	head, body, found := bytes.Cut(data, []byte("\n"))
 	fields := strings.Split(string(head), " ")
 	if !found || len(fields) < 2 || fields[0] != formatName {

@@ -77,7 +77,7 @@ func (r *fileRing) clear(ctx context.Context) error {
 		return err
 	}
 
-	return remove(r.name + ".damaged")
+	return publish.Remove(r.name + ".damaged")
 }
 
 // alone has the lock of the file while it does something. Without the lock the ring
@@ -109,7 +109,7 @@ func (r *fileRing) change(ctx context.Context, do func(map[string]*record) bool)
 		return err
 	}
 	if len(all) == 0 {
-		return remove(r.name)
+		return publish.Remove(r.name)
 	}
 
 	return r.write(ctx, all)
@@ -176,17 +176,8 @@ func (r *fileRing) write(ctx context.Context, all map[string]*record) error {
 	if len(data) > maxFile {
 		return fmt.Errorf("keyring: %s would be longer than %d bytes", r.name, maxFile)
 	}
-	to, err := publish.Private(r.name)
-	if err != nil {
-		return err
-	}
-	defer to.Discard()
-	if _, err := to.Write(data); err != nil {
-		return err
-	}
-	_, err = to.Publish(ctx)
 
-	return err
+	return publish.WriteFile(ctx, r.name, data)
 }
 
 // setAside renames a damaged file.
@@ -196,14 +187,6 @@ func (r *fileRing) setAside() error {
 		return fmt.Errorf("%w, and cannot be set aside: %w", errCorrupt, err)
 	}
 	r.logger.Warn("keyring: the file is damaged, a fresh one is used", "file", r.name, "kept", aside)
-
-	return nil
-}
-
-func remove(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 
 	return nil
 }
