@@ -112,23 +112,4 @@ const (
 )
 
 // String is the reason in words; "" for RetryNone.
-func (r RetryReason) String() string {
-	switch r {
-	case RetryNone:
-		return ""
-	case RetryNotSent:
-		return "not sent"
-	case RetryStaleConnection:
-		return "stale connection"
-	case RetryConnectivity:
-		return "no connectivity"
-	case RetryStatus:
-		return "status"
-	case RetryError:
-		return "error"
-	case RetryContinuation:
-		return "continuation"
-	default:
-		return fmt.Sprintf("RetryReason(%d)", uint8(r))
-	}
-}
+func (r RetryReason) String() string { return engine.RetryReason(r).String() }

@@ -259,7 +259,7 @@ func TestContinuationIsMeasured(t *testing.T) {
 			}
 			got = append(got, fmt.Sprint(status, " ", m.Retry, " ", m.Received, " ", m.Decoded, " ", m.Err == nil))
 		}})
-		want := []string{"200 0 5 5 false", "0 6 0 0 false", "206 6 4 4 false", "206 6 17 17 true"}
+		want := []string{"200  5 5 false", "0 continuation 0 0 false", "206 continuation 4 4 false", "206 continuation 17 17 true"}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%v: transactions %q, want %q", err, got, want)
 		}

@@ -21,7 +21,7 @@ func (h *hop) logRequest() {
 		return
 	}
 	if h.reason != RetryNone {
-		l.record("again", slog.String("url", protocols.Redact(h.request.URL)), slog.String("reason", retryName(h.reason)))
+		l.record("again", slog.String("url", protocols.Redact(h.request.URL)), slog.String("reason", h.reason.String()))
 	}
 	l.record("request", slog.String("method", h.request.Method), slog.String("url", protocols.Redact(h.request.URL)),
 		slog.String("scheme", h.match.Scheme.Name), slog.String("policy", h.verdict()), slog.Bool("inner", h.outer != nil))
@@ -33,24 +33,6 @@ func (h *hop) logCache() {
 		if verdict, local := h.cached.verdict(); verdict != "" {
 			l.record("cache", slog.String("url", protocols.Redact(h.request.URL)), slog.String("verdict", verdict), slog.Bool("local", local))
 		}
-	}
-}
-
-// retryName is a reason in words.
-func retryName(r RetryReason) string {
-	switch r {
-	case RetryNotSent:
-		return "not sent"
-	case RetryStaleConnection:
-		return "stale connection"
-	case RetryConnectivity:
-		return "no connectivity"
-	case RetryStatus:
-		return "status"
-	case RetryContinuation:
-		return "continuation"
-	default:
-		return "error"
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -80,6 +81,28 @@ const (
 	RetryError                       // Retry: it failed with one of Codes
 	RetryContinuation                // Retry: its body broke off
 )
+
+// String is the reason in words; "" for RetryNone.
+func (r RetryReason) String() string {
+	switch r {
+	case RetryNone:
+		return ""
+	case RetryNotSent:
+		return "not sent"
+	case RetryStaleConnection:
+		return "stale connection"
+	case RetryConnectivity:
+		return "no connectivity"
+	case RetryStatus:
+		return "status"
+	case RetryError:
+		return "error"
+	case RetryContinuation:
+		return "continuation"
+	default:
+		return fmt.Sprintf("RetryReason(%d)", uint8(r))
+	}
+}
 
 // repeats tells whether a hop that failed is to be loaded again, and waits where it
 // has to.
