@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,12 +25,27 @@ func Check(t testing.TB) {
 	check(t, "goroutine", goroutines, patience)
 }
 
+// checked is what one test is checked for: once, by the first call, which looks when
+// all that came after it has ended. A later call would look too early, and take what
+// an earlier part of the test still has for a leak.
+type checked struct {
+	t    testing.TB
+	noun string
+}
+
+var checks sync.Map // of checked
+
 // check compares what look finds at the end of the test with what it finds now.
 func check(t testing.TB, noun string, look func() map[string]string, patience time.Duration) {
 	t.Helper()
+	one := checked{t, noun}
+	if _, again := checks.LoadOrStore(one, nil); again {
+		return
+	}
 	before := look()
 	t.Cleanup(func() {
 		t.Helper()
+		checks.Delete(one)
 		left := settle(before, look, patience)
 		for _, what := range left {
 			t.Errorf("leaked %s: %s", noun, what)

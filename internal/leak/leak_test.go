@@ -109,3 +109,24 @@ func TestClosedFilesAreNoLeak(t *testing.T) {
 		t.Errorf("failed for a closed file: %s", got)
 	}
 }
+
+// A test that asks again is looked at once, when all of it has ended: the parts of it
+// that came before are not leaks of the later ones. The next test of the same value
+// is looked at anew.
+func TestCheckAgain(t *testing.T) {
+	rec := &recorder{TB: t}
+	for range 2 {
+		check(rec, "goroutine", goroutines, 10*time.Millisecond)
+		check(rec, "goroutine", goroutines, 10*time.Millisecond)
+		release := make(chan struct{})
+		go waitFor(release)
+		if len(rec.cleanups) != 1 {
+			t.Fatalf("%d looks", len(rec.cleanups))
+		}
+		if got := rec.finish(); !strings.Contains(got, "leak.waitFor") {
+			t.Errorf("failures %q do not name the goroutine's function", got)
+		}
+		close(release)
+		*rec = recorder{TB: t}
+	}
+}
