@@ -98,6 +98,7 @@ type Engine struct {
 	known      memory
 	questions  questions
 	handshakes handshakes
+	vouched    vouched
 
 	cacheRules httpcache.Rules
 	flights    flights

@@ -76,6 +76,9 @@ func (h *hop) refreshed(resp *protocols.Response) (*protocols.Response, error) {
 // §5.2.1.5). One that says no-store ends the storing of that (§5.2.2.5).
 func (h *hop) keeps(old *storage.CacheEntry, resp *protocols.Response) bool {
 	c, rules := h.cached, h.of.engine.cacheRules
+	if h.of.engine.vouched.has(resp) {
+		return false
+	}
 	asked, d := rules.Request(c.query.Header), rules.Response(resp.Header)
 	if d.Has(httpcache.NoStore) && !d.Has(httpcache.MustUnderstand) {
 		_ = h.of.engine.config.Cache.Remove(h, old.Key, old)
@@ -92,6 +95,7 @@ func (h *hop) freshen(resp *protocols.Response) {
 	c, e := h.cached, h.of.engine
 	old := c.decided.Entry
 	switch {
+	case e.vouched.has(resp): // nobody else has accepted what it says
 	case !e.cacheRules.HeadConfirms(old, resp.StatusCode, resp.Header):
 		_ = e.config.Cache.Remove(h, old.Key, old)
 	case h.keeps(old, resp):

@@ -21,6 +21,12 @@ func (h *hop) store(resp *protocols.Response) {
 	if c == nil || c.served != notServed || c.query.Method != http.MethodGet || c.decided.Action == httpcache.Refuse {
 		return
 	}
+	if e.vouched.has(resp) {
+		c.note(false, "the app alone trusts its server")
+		h.useful(false)
+
+		return
+	}
 	h.chooseByAdded()
 	if why := h.unstorable(resp); why != "" {
 		h.unstored(resp, why)

@@ -70,6 +70,7 @@ func (h *hop) trusted(host string, floor ats.Floor, state *tls.ConnectionState, 
 		if err := floor.Accept(host, state.PeerCertificates); err != nil {
 			return fmt.Errorf("%w (%w)", found, err)
 		}
+		h.of.engine.vouched.add(state.PeerCertificates[0])
 
 		return nil
 	default:
